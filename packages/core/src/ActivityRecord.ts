@@ -1,0 +1,188 @@
+/**
+ * One record on its way from Marketo to a sink.
+ *
+ * A sink gets the characters that Marketo sent, not a re-encoding of them: members that are not modelled, values of any
+ * JSON type and integers past 2^53 arrive as they were. The typed view stands beside the text and costs nothing until
+ * it is read.
+ *
+ * `text` is a slice of its page: a record that is kept keeps the whole page in memory. What outlives a batch, such as
+ * identities for a later comparison, is to be copied.
+ *
+ * @example
+ * import { ActivityRecord } from "@effect-marketo/core"
+ *
+ * declare const record: ActivityRecord.ActivityRecord
+ * // adds members; every other character stays
+ * const enriched = ActivityRecord.extend(record, { country: "SE" })
+ * const out = enriched.text
+ *
+ * @since 0.1.0
+ */
+
+import { createHash } from "node:crypto"
+import * as Chunk from "effect/Chunk"
+import * as DateTime from "effect/DateTime"
+import { dual } from "effect/Function"
+import { type AnyActivity, exactId, type LeadId, type Received as Raw, toTyped } from "./Activity.js"
+import * as instant from "./internal/instant.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ActivityRecord<out A = AnyActivity> {
+  /** What goes out: valid JSON, for an untouched record exactly the characters that Marketo sent. */
+  readonly text: string
+  /** `marketoGUID`, else `id`, else the SHA-256 of the text: what removes duplicates downstream. */
+  readonly identity: string
+  readonly leadId: LeadId
+  readonly activityTypeId: number
+  readonly activityDate: DateTime.Utc
+  /** A typed view, made at the first read. It cannot fail: the check ran when the page came. */
+  readonly value: A
+}
+
+/**
+ * An element of a page that is valid JSON and not an activity. Exists only in reads with `undecodable: "keep"`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Rejected {
+  /** Exactly what Marketo sent. */
+  readonly text: string
+  /** Zero-based position in its page. */
+  readonly index: number
+  /** Where inside the element the schema and the data disagree. */
+  readonly paths: ReadonlyArray<string>
+}
+
+/** Where a record belongs, whatever became of its payload. */
+type Place = Pick<ActivityRecord, "identity" | "leadId" | "activityTypeId" | "activityDate">
+
+class FromPage<A extends AnyActivity> implements ActivityRecord<A> {
+  #value: A | undefined
+  readonly text: string
+  readonly #raw: Raw
+  readonly #decode: (raw: Raw, text: string, identity: string) => A
+
+  constructor(text: string, raw: Raw, decode: (raw: Raw, text: string, identity: string) => A) {
+    this.text = text
+    this.#raw = raw
+    this.#decode = decode
+  }
+  get identity(): string {
+    const { marketoGUID } = this.#raw
+    if (marketoGUID !== undefined && marketoGUID !== null && marketoGUID !== "") return marketoGUID
+    return exactId(this.#raw, "id", this.text) ?? createHash("sha256").update(this.text).digest("hex")
+  }
+  get leadId(): LeadId {
+    return exactId(this.#raw, "leadId", this.text) ?? ""
+  }
+  get activityTypeId(): number {
+    return this.#raw.activityTypeId
+  }
+  get activityDate(): DateTime.Utc {
+    return DateTime.unsafeMake(instant.parse(this.#raw.activityDate))
+  }
+  get value(): A {
+    this.#value ??= this.#decode(this.#raw, this.text, this.identity)
+    return this.#value
+  }
+}
+
+class Derived<A> implements ActivityRecord<A> {
+  #value: A | undefined
+  readonly text: string
+  readonly #place: Place
+  readonly #decode: () => A
+
+  constructor(text: string, place: Place, decode: () => A) {
+    this.text = text
+    this.#place = place
+    this.#decode = decode
+  }
+  get identity(): string {
+    return this.#place.identity
+  }
+  get leadId(): LeadId {
+    return this.#place.leadId
+  }
+  get activityTypeId(): number {
+    return this.#place.activityTypeId
+  }
+  get activityDate(): DateTime.Utc {
+    return this.#place.activityDate
+  }
+  get value(): A {
+    this.#value ??= this.#decode()
+    return this.#value
+  }
+}
+
+/**
+ * A record of your own: `decode` runs at the first read of `value`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <A>(options: Omit<ActivityRecord<A>, "value"> & { readonly decode: () => A }): ActivityRecord<A> =>
+  new Derived(options.text, options, options.decode)
+
+/** @internal A record whose raw element has passed the check of its schema. */
+export const fromPage = <T extends AnyActivity["_tag"]>(
+  tag: T,
+  text: string,
+  raw: Raw,
+): ActivityRecord<Extract<AnyActivity, { _tag: T }>> => new FromPage(text, raw, toTyped[tag])
+
+/**
+ * Adds members and leaves every other character alone. A member that the record already has is written a second time;
+ * readers of JSON take the last one.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const extend: {
+  <const M extends Readonly<Record<string, unknown>>>(members: M): <A>(self: ActivityRecord<A>) => ActivityRecord<A & M>
+  <A, const M extends Readonly<Record<string, unknown>>>(self: ActivityRecord<A>, members: M): ActivityRecord<A & M>
+} = dual(
+  2,
+  <A, const M extends Readonly<Record<string, unknown>>>(
+    self: ActivityRecord<A>,
+    members: M,
+  ): ActivityRecord<A & M> => {
+    const added = JSON.stringify(members).slice(1, -1)
+    const text = added === "" ? self.text : `${self.text.slice(0, self.text.lastIndexOf("}"))},${added}}`
+    return new Derived(text, self, () => ({ ...self.value, ...members }))
+  },
+)
+
+/**
+ * Another payload in the same place: identity, lead, type and date stay. Without `text` the value is encoded by
+ * `JSON.stringify`, which rounds integers past 2^53.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withValue = <A, B>(
+  self: ActivityRecord<A>,
+  value: B,
+  text: string = JSON.stringify(value),
+): ActivityRecord<B> => new Derived(text, self, () => value)
+
+/**
+ * NDJSON: each text on a line of its own, the last one ended too; `""` for no records. A text with line breaks between
+ * its tokens is joined to one line (inside strings JSON has none).
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toNdjson = (records: Chunk.Chunk<{ readonly text: string }>): string => {
+  let lines = ""
+  for (const { text } of Chunk.toReadonlyArray(records)) {
+    lines += text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]+/g, " ") : text
+    lines += "\n"
+  }
+  return lines
+}

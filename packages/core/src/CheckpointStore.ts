@@ -1,0 +1,108 @@
+/**
+ * Keeps the checkpoints of sinks whose destination cannot: each under its subscription's key, as the text it was given.
+ *
+ * @since 0.1.0
+ */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as KeyValueStore from "@effect/platform/KeyValueStore"
+import * as Path from "@effect/platform/Path"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
+import { SinkError } from "./SinkError.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  readonly get: (key: string) => Effect.Effect<Option.Option<string>, SinkError>
+  /** Succeeds when the text is durable, as far as the store can promise it. */
+  readonly set: (key: string, json: string) => Effect.Effect<void, SinkError>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class CheckpointStore extends Context.Tag("@effect-marketo/core/CheckpointStore")<CheckpointStore, Service>() {}
+
+/**
+ * In memory: gone with the process. For tests and for reads that need no resume.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerMemory: Layer.Layer<CheckpointStore> = Layer.effect(
+  CheckpointStore,
+  Effect.map(Ref.make<ReadonlyMap<string, string>>(new Map()), (ref) => ({
+    get: (key) => Effect.map(Ref.get(ref), (map) => Option.fromNullable(map.get(key))),
+    set: (key, json) => Ref.update(ref, (map) => new Map(map).set(key, json)),
+  })),
+)
+
+const failure = (description: string) => (cause: unknown) =>
+  new SinkError({ sink: "CheckpointStore", reason: "Unavailable", description, cause })
+
+/**
+ * One file a subscription in `directory`, which is made when missing. A crash at any instant leaves the old text or the
+ * new one: the text goes to a temporary file, is synced, takes its name, and the folder is synced.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerFile = (
+  directory: string,
+): Layer.Layer<CheckpointStore, SinkError, FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(
+    CheckpointStore,
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const fail = (doing: string) => failure(`cannot ${doing} the checkpoint in ${directory}; check the folder`)
+      yield* Effect.mapError(fs.makeDirectory(directory, { recursive: true }), fail("make a place for"))
+      const fileOf = (key: string) => path.join(directory, `${encodeURIComponent(key)}.json`)
+      const get: Service["get"] = (key) =>
+        fs.readFileString(fileOf(key)).pipe(
+          Effect.asSome,
+          Effect.catchIf(
+            (error) => error._tag === "SystemError" && error.reason === "NotFound",
+            () => Effect.succeedNone,
+          ),
+          Effect.mapError(fail("read")),
+        )
+      const syncFolder = Effect.scoped(Effect.flatMap(fs.open(directory, { flag: "r" }), (folder) => folder.sync))
+      const set: Service["set"] = (key, json) =>
+        Effect.gen(function* () {
+          const temporary = `${fileOf(key)}.tmp`
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const file = yield* fs.open(temporary, { flag: "w" })
+              yield* file.writeAll(new TextEncoder().encode(json))
+              yield* file.sync
+            }),
+          )
+          yield* fs.rename(temporary, fileOf(key))
+          yield* syncFolder
+        }).pipe(Effect.mapError(fail("write")))
+      return CheckpointStore.of({ get, set })
+    }),
+  )
+
+/**
+ * In any `KeyValueStore`. As durable and as atomic as that store is; `KeyValueStore.layerFileSystem` is neither, use
+ * `layerFile` for files.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerKeyValueStore: Layer.Layer<CheckpointStore, never, KeyValueStore.KeyValueStore> = Layer.effect(
+  CheckpointStore,
+  Effect.map(KeyValueStore.KeyValueStore, (store) => ({
+    get: (key) => Effect.mapError(store.get(key), failure("cannot read the checkpoint from the key-value store")),
+    set: (key, json) =>
+      Effect.mapError(store.set(key, json), failure("cannot write the checkpoint to the key-value store")),
+  })),
+)

@@ -1,0 +1,234 @@
+/**
+ * What can go wrong between a program and Marketo, one class for each thing a caller would handle apart.
+ *
+ * Every error carries what a policy needs (`isRetryable`, `retryAt`, `execution`, the vendor's codes) and no secret and
+ * no personal value: messages of Marketo may quote field values, so errors keep the codes and say what they mean.
+ *
+ * @since 0.1.0
+ */
+import * as DateTime from "effect/DateTime"
+import * as Schema from "effect/Schema"
+import * as ErrorCode from "./ErrorCode.js"
+
+/**
+ * Whether Marketo executed a call that failed: `NotExecuted` only where its answer, or the connection's own code, says
+ * so; everything else is `Unknown`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Execution = Schema.Literal("NotExecuted", "Unknown")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Execution = typeof Execution.Type
+
+const common = {
+  /** The endpoint's name in `RequestPolicy.endpoints`, or the path of an endpoint that is not modelled. */
+  endpoint: Schema.String,
+  /** Marketo's id of the call, for its support. Missing when no envelope arrived. */
+  requestId: Schema.optional(Schema.String),
+  /** Calls made before giving up. */
+  attempts: Schema.Number,
+}
+
+const after = (attempts: number) => (attempts === 1 ? "after 1 attempt" : `after ${attempts} attempts`)
+
+const request = (requestId: string | undefined) => (requestId === undefined ? "" : ` (request ${requestId})`)
+
+/**
+ * An argument or a configuration is outside Marketo's limits; nothing was sent.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("@effect-marketo/core/InvalidRequest")(
+  "InvalidRequest",
+  {
+    /** The argument at fault, by its name in the options. */
+    field: Schema.String,
+    /** The limit, and what was given where that is no secret. */
+    limit: Schema.String,
+  },
+) {
+  override get message(): string {
+    return `${this.field}: ${this.limit}`
+  }
+
+  /** Always false: the same request is refused again. */
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+const unavailable = {
+  Connection: "no connection to Marketo, or it broke. Check the network, the base URL and TLS",
+  Timeout: "no complete answer within the time limit of one attempt",
+  Gateway: "a gateway or server in front of the API answered with an error page",
+  Malformed: "the answer was empty, cut or not the JSON that Marketo documents",
+} as const
+
+/**
+ * No usable answer came: a connection, a time limit, a gateway, or an empty or cut body.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Unavailable extends Schema.TaggedError<Unavailable>("@effect-marketo/core/Unavailable")("Unavailable", {
+  ...common,
+  reason: Schema.Literal("Connection", "Timeout", "Gateway", "Malformed"),
+  execution: Execution,
+  /** The HTTP status or the connection's error code, e.g. `"502"` or `"ECONNREFUSED"`. */
+  code: Schema.optional(Schema.String),
+}) {
+  override get message(): string {
+    const code = this.code === undefined ? "" : ` [${this.code}]`
+    return `${this.endpoint}: ${unavailable[this.reason]}${code}, ${after(this.attempts)}${request(this.requestId)}`
+  }
+
+  /** Always true for a read; a write may be repeated only where `execution` is `NotExecuted`. */
+  get isRetryable(): boolean {
+    return true
+  }
+}
+
+const unauthorized = {
+  Credentials:
+    "Marketo's identity service refused the client id or the client secret. Check both in Admin > LaunchPoint",
+  Token:
+    "the API refuses an access token that the identity service still calls valid. Check that base URL and credentials belong to the same instance",
+  Permission:
+    "access denied [603]. Give the API user's role the permission for this endpoint, or add this address to the instance's IP allow-list",
+} as const
+
+/**
+ * Marketo does not let this client in. Not retried.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Unauthorized extends Schema.TaggedError<Unauthorized>("@effect-marketo/core/Unauthorized")(
+  "Unauthorized",
+  { ...common, reason: Schema.Literal("Credentials", "Token", "Permission") },
+) {
+  override get message(): string {
+    return `${this.endpoint}: ${unauthorized[this.reason]}${request(this.requestId)}`
+  }
+
+  /** Always false: a person has to act. */
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+const limited = {
+  Rate: "more calls than the instance's rate limit allows [606]. Other integrations share it: lower `limits.calls`",
+  Concurrency:
+    "more calls in flight than the instance allows [615]. Other integrations share it: lower `limits.concurrent`",
+  DailyQuota: "the instance's daily quota of calls is used up [607]",
+} as const
+
+/**
+ * A limit of the Marketo instance is reached; the call was not executed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Limited extends Schema.TaggedError<Limited>("@effect-marketo/core/Limited")("Limited", {
+  ...common,
+  reason: Schema.Literal("Rate", "Concurrency", "DailyQuota"),
+  /** When the same call may succeed; for `DailyQuota` the next midnight in America/Chicago. */
+  retryAt: Schema.DateTimeUtcFromSelf,
+}) {
+  override get message(): string {
+    return `${this.endpoint}: ${limited[this.reason]}; try again at ${DateTime.formatIso(this.retryAt)}, ${after(this.attempts)}`
+  }
+
+  /** Always true, at `retryAt`. */
+  get isRetryable(): boolean {
+    return true
+  }
+}
+
+/**
+ * Marketo answered and refused, for a reason of its own.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Rejected extends Schema.TaggedError<Rejected>("@effect-marketo/core/Rejected")("Rejected", {
+  ...common,
+  /** Marketo's codes, as text; an HTTP status where the gateway refused (413, 414, 404 …). See `ErrorCode.table`. */
+  codes: Schema.NonEmptyArray(Schema.String),
+  execution: Execution,
+  isRetryable: Schema.Boolean,
+}) {
+  override get message(): string {
+    const reasons = this.codes.map(
+      (code) => `[${code}] ${ErrorCode.get(code)?.meaning ?? "not in Marketo's list of codes"}`,
+    )
+    return `${this.endpoint}: Marketo refused the call: ${reasons.join("; ")}, ${after(this.attempts)}${request(this.requestId)}`
+  }
+}
+
+/**
+ * An element of a page is not what its schema says. Paths only, never values.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Undecodable extends Schema.TaggedError<Undecodable>("@effect-marketo/core/Undecodable")("Undecodable", {
+  ...common,
+  /** Zero-based position of the element in its page. */
+  index: Schema.Number,
+  /** Where inside the element, e.g. `"attributes.0.name"`. */
+  paths: Schema.Array(Schema.String),
+}) {
+  override get message(): string {
+    return `${this.endpoint}: element ${this.index} of the page is not readable at ${this.paths.join(", ")}${request(this.requestId)}. Read with \`undecodable: "keep"\` to keep such elements aside and go on`
+  }
+
+  /** Always false: the element stays what it is. */
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/**
+ * A stored position is not used, because using it would lose or repeat activities. It was not overwritten.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CheckpointRefused extends Schema.TaggedError<CheckpointRefused>("@effect-marketo/core/CheckpointRefused")(
+  "CheckpointRefused",
+  {
+    reason: Schema.Literal("OtherInstance", "OtherFeed", "NewerVersion", "Unreadable", "TokenRefused"),
+    /** What to do. */
+    advice: Schema.String,
+  },
+) {
+  override get message(): string {
+    return `checkpoint refused (${this.reason}): ${this.advice}`
+  }
+
+  /** Always false: a person has to decide. */
+  get isRetryable(): boolean {
+    return false
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export type MarketoError =
+  | InvalidRequest
+  | Unavailable
+  | Unauthorized
+  | Limited
+  | Rejected
+  | Undecodable
+  | CheckpointRefused
