@@ -1,0 +1,5 @@
+/** Faults as plain data: when a call goes wrong, and how. */
+export * as Fault from "./Fault.js"
+
+/** A Marketo for tests and examples: in process, or over a socket. */
+export * as Simulator from "./Simulator.js"

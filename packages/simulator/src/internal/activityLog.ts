@@ -1,0 +1,222 @@
+/** Everything stored, in the order of commits: the generated data set, and after it what was added. */
+import type { LeadChangeField, NewActivity, StoredActivity } from "../Simulator.js"
+import { changeDataValue, newLead } from "./activityTypes.js"
+import { activityId, type DataSet, firstLeadId, iso, makeDataSet, makeTexts, type Texts } from "./dataSet.js"
+import type { Settings } from "./settings.js"
+
+interface Added {
+  readonly id: string
+  readonly typeId: number
+  readonly leadId: number
+  readonly assetId: number
+  readonly happened: number
+  readonly activityDate: string
+  readonly texts: Texts
+}
+
+/** Texts of consecutive activities as the bytes a page is put together from: entry i from `starts[i]` to `starts[i + 1]`. */
+interface Block {
+  readonly activities: Buffer
+  readonly starts: Uint32Array
+  readonly changes: ReadonlyArray<string | undefined>
+  readonly changedFields: ReadonlyArray<ReadonlyArray<string>>
+}
+
+const blockLength = 256
+/** About 400,000 activities of the usual length; more than that is made anew when it is read again. */
+const cachedBlocks = 1_600
+
+export interface Scan {
+  /** Where in the log the next page starts. */
+  readonly next: number
+  readonly found: ReadonlyArray<number>
+  readonly more: boolean
+}
+
+const firstNameChange: LeadChangeField = { id: 48, name: "firstName", newValue: "Zoë", oldValue: null }
+
+export class ActivityLog {
+  readonly #data: DataSet
+  readonly #added: Array<Added> = []
+  readonly #blocks = new Map<number, Block>()
+  /** Entries by the date they happened at; kept only where readers follow dates (`lateArrivals: "missed"`). */
+  readonly #byDate: Array<number> | undefined
+
+  constructor(private readonly settings: Settings) {
+    this.#data = makeDataSet(settings)
+    this.#byDate =
+      settings.lateArrivals === "missed"
+        ? Array.from({ length: this.#data.length }, (_, i) => i).sort(
+            (a, b) => this.happened(a) - this.happened(b) || a - b,
+          )
+        : undefined
+  }
+
+  get length(): number {
+    return this.#data.length + this.#added.length
+  }
+
+  typeId(entry: number): number {
+    return this.#data.typeIds[entry] ?? this.#addedAt(entry).typeId
+  }
+
+  leadId(entry: number): number {
+    return this.#data.leadIds[entry] ?? this.#addedAt(entry).leadId
+  }
+
+  assetId(entry: number): number {
+    return this.#data.assetIds[entry] ?? this.#addedAt(entry).assetId
+  }
+
+  /** Epoch seconds. */
+  happened(entry: number): number {
+    return this.#data.happened[entry] ?? this.#addedAt(entry).happened
+  }
+
+  #addedAt(entry: number): Added {
+    return this.#added[entry - this.#data.length] as Added
+  }
+
+  texts(entry: number): Texts {
+    return entry < this.#data.length ? makeTexts(this.settings, this.#data, entry) : this.#addedAt(entry).texts
+  }
+
+  stored(entry: number): StoredActivity {
+    const added = this.#added[entry - this.#data.length]
+    const texts = this.texts(entry)
+    return {
+      id: added?.id ?? activityId(entry),
+      activityTypeId: this.typeId(entry),
+      leadId: String(this.leadId(entry)),
+      activityDate: added?.activityDate ?? iso(this.happened(entry)),
+      text: texts.activity,
+      leadChange: texts.change,
+    }
+  }
+
+  /** Whether a change of type 13 is about one of these fields. */
+  changes(entry: number, fields: ReadonlySet<string>): boolean {
+    const names =
+      entry < this.#data.length
+        ? this.#block(Math.floor(entry / blockLength)).changedFields[entry % blockLength]
+        : this.texts(entry).changedFields
+    return names?.some((name) => fields.has(name)) ?? false
+  }
+
+  add(activity: NewActivity, nowMillis: number): StoredActivity {
+    const entry = this.length
+    const {
+      activityDate = iso(nowMillis / 1_000),
+      activityTypeId: typeId = 1,
+      id = activityId(entry),
+      leadId = firstLeadId,
+      members = {},
+    } = activity
+    const happened = Math.floor(Date.parse(activityDate) / 1_000)
+    if (Number.isNaN(happened))
+      throw new RangeError(`The activityDate of an added activity is not a date: ${activityDate}`)
+    const head = `{"id":${id},"marketoGUID":${JSON.stringify(String(id))},"leadId":${leadId},"activityDate":${JSON.stringify(activityDate)},"activityTypeId":${typeId}`
+    const extra = JSON.stringify(members).slice(1, -1)
+    const tail = extra === "" ? "" : `,${extra}`
+    const attributes = "attributes" in members ? "" : `,"attributes":[]`
+    const fields = typeId === newLead ? [] : (activity.fields ?? [firstNameChange])
+    const isChange = typeId === newLead || typeId === changeDataValue
+    this.#added.push({
+      id: String(id),
+      typeId,
+      leadId: Number(leadId),
+      assetId: Number(members.primaryAttributeValueId ?? 0),
+      happened,
+      activityDate,
+      texts: {
+        activity: activity.text ?? `${head}${attributes}${tail}}`,
+        change: isChange
+          ? (activity.text ?? `${head},"fields":${JSON.stringify(fields)}${attributes}${tail}}`)
+          : undefined,
+        changedFields: fields.map((field) => field.name),
+      },
+    })
+    this.#byDate?.splice(this.#firstByDate(happened + 1), 0, entry)
+    return this.stored(entry)
+  }
+
+  /** The place in the log from which everything that happened at `since` (epoch seconds) or later is still to come. */
+  start(since: number): number {
+    if (this.#byDate !== undefined) return this.#firstByDate(since)
+    const { committed } = this.#data
+    return lowerBound(this.#data.length, (i) => (committed[i] as number) >= since)
+  }
+
+  #firstByDate(since: number): number {
+    const order = this.#byDate as Array<number>
+    return lowerBound(order.length, (i) => this.happened(order[i] as number) >= since)
+  }
+
+  /** The entry that stands just before a place: what a paging token remembers, because entries never change their number. */
+  entryBefore(place: number): number {
+    return this.#byDate === undefined ? place - 1 : (this.#byDate[place - 1] ?? -1)
+  }
+
+  placeAfter(entry: number): number {
+    if (this.#byDate === undefined || entry < 0) return entry + 1
+    const happened = this.happened(entry)
+    return this.#byDate.indexOf(entry, this.#firstByDate(happened)) + 1
+  }
+
+  /** Looks at one block of the log, at most, and stops when `limit` entries are found. */
+  scan(place: number, limit: number, accepts: (entry: number) => boolean): Scan {
+    const found: Array<number> = []
+    const end = Math.min(this.length, place + this.settings.blockSize)
+    let next = place
+    while (next < end && found.length < limit) {
+      const entry = this.#byDate === undefined ? next : (this.#byDate[next] as number)
+      if (accepts(entry)) found.push(entry)
+      next++
+    }
+    return { found, next, more: next < this.length }
+  }
+
+  /** The texts of these entries, one array of JSON elements without its brackets. */
+  elements(entries: ReadonlyArray<number>, as: "activity" | "change"): ReadonlyArray<Uint8Array> {
+    return entries.map((entry) => {
+      if (entry >= this.#data.length) return Buffer.from(this.#addedAt(entry).texts[as] ?? "")
+      const block = this.#block(Math.floor(entry / blockLength))
+      const i = entry % blockLength
+      return as === "activity"
+        ? block.activities.subarray(block.starts[i], block.starts[i + 1])
+        : Buffer.from(block.changes[i] ?? "")
+    })
+  }
+
+  #block(number: number): Block {
+    const cached = this.#blocks.get(number)
+    if (cached !== undefined) return cached
+    const first = number * blockLength
+    const texts = Array.from({ length: Math.min(blockLength, this.#data.length - first) }, (_, i) =>
+      this.texts(first + i),
+    )
+    const starts = new Uint32Array(texts.length + 1)
+    for (const [i, { activity }] of texts.entries()) starts[i + 1] = (starts[i] as number) + Buffer.byteLength(activity)
+    const block = {
+      activities: Buffer.from(texts.map((text) => text.activity).join("")),
+      starts,
+      changes: texts.map((text) => text.change),
+      changedFields: texts.map((text) => text.changedFields),
+    }
+    if (this.#blocks.size >= cachedBlocks) this.#blocks.delete(this.#blocks.keys().next().value as number)
+    this.#blocks.set(number, block)
+    return block
+  }
+}
+
+/** The first number below `length` for which `holds` is true, if it stays true from there on; else `length`. */
+const lowerBound = (length: number, holds: (i: number) => boolean): number => {
+  let low = 0
+  let high = length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (holds(middle)) high = middle
+    else low = middle + 1
+  }
+  return low
+}

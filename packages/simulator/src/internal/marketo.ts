@@ -1,0 +1,305 @@
+/**
+ * The simulated Marketo. A call is decided as a whole at the instant it arrives; the transports only let the time go by that
+ * it takes, and send the answer.
+ */
+import { gzipSync } from "node:zlib"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import type { Fault } from "../Fault.js"
+import type { Call, NewActivity, Options, StoredActivity } from "../Simulator.js"
+import { AccessTokens } from "./accessTokens.js"
+import { ActivityLog } from "./activityLog.js"
+import { FaultScript } from "./faultScript.js"
+import { type Answer, maxBodyBytes, maxTargetBytes, type Request } from "./http.js"
+import { identity } from "./identity.js"
+import { gatewayPage, jsonHeaders, messageOf, type Outcome, refusal, type Success } from "./outcome.js"
+import { makePagingTokens, type PagingTokens } from "./pagingToken.js"
+import { hash } from "./random.js"
+import { readRoutes } from "./readEndpoints.js"
+import { makeSettings, type Settings } from "./settings.js"
+import { Usage } from "./usage.js"
+
+const identityPath = "/identity/oauth/token"
+
+type Draft = { -readonly [K in keyof Call]: Call[K] }
+
+export class Marketo {
+  readonly settings: Settings
+  readonly log: ActivityLog
+  readonly usage: Usage
+  readonly calls: Array<Call> = []
+  readonly #accessTokens: AccessTokens
+  readonly #pagingTokens: PagingTokens
+  readonly #faults: FaultScript
+  #arrived = 0
+
+  constructor(options: Options, defaults: { readonly gzip: boolean }) {
+    this.settings = makeSettings(options, defaults)
+    this.log = new ActivityLog(this.settings)
+    this.usage = new Usage(this.settings)
+    this.#accessTokens = new AccessTokens(this.settings)
+    this.#pagingTokens = makePagingTokens(this.settings.munchkinId, this.settings.seed)
+    this.#faults = new FaultScript(options.faults ?? [])
+  }
+
+  fault(fault: Fault): void {
+    this.#faults.append(fault)
+  }
+
+  expireTokens(now: number): void {
+    this.#accessTokens.expireIn(0, now)
+  }
+
+  add(activities: ReadonlyArray<NewActivity>, now: number): ReadonlyArray<StoredActivity> {
+    return activities.map((activity) => this.log.add(activity, now))
+  }
+
+  answer(request: Request, now: number): Answer {
+    const url = new URL(`http://marketo${request.target}`)
+    if (url.pathname.startsWith("/_simulator/")) return this.#inspect(url.pathname)
+    const endpoint = url.pathname === identityPath ? "identity" : (readRoutes.get(url.pathname)?.endpoint ?? "unknown")
+    const number = endpoint === "identity" ? undefined : ++this.#arrived
+    const fault = this.#faults.take({ number, endpoint, method: request.method })
+    const params = parameters(request, url)
+    const call: Draft = {
+      number,
+      at: now,
+      endpoint,
+      method: request.method,
+      path: url.pathname,
+      query: withoutSecrets(params),
+      status: undefined,
+      code: undefined,
+      fault: fault?.fault,
+      records: 0,
+      executed: false,
+    }
+    this.calls.push(call)
+    if (fault?.fault === "expiredToken") this.expireTokens(now)
+    if (fault?.fault === "lateActivities") this.add(fault.activities, now)
+
+    if (number !== undefined) this.usage.arrive()
+    const outcome = this.#outcome(request, params, fault, call)
+    call.code = outcome._tag === "Refusal" ? String(outcome.errors[0]?.code) : undefined
+    if (number !== undefined && (call.executed || outcome._tag === "Refusal")) this.usage.count(now, call.code)
+    const requestId = `${(hash(this.settings.seed, number ?? 0) & 0xfffff).toString(16)}#${now.toString(16)}`
+    const answer = this.#render(outcome, requestId, fault, request)
+    call.status = answer.cut === undefined ? answer.status : undefined
+    return {
+      ...answer,
+      delayMillis: this.settings.latencyMillis + Duration.toMillis(fault?.delay ?? 0),
+      done: () => {
+        if (number !== undefined) this.usage.leave()
+      },
+    }
+  }
+
+  /** The addresses that show what is stored and what was called; they are not Marketo's, and nothing counts them. */
+  #inspect(path: string): Answer {
+    const lines =
+      path === "/_simulator/activities"
+        ? this.#activityLines()
+        : path === "/_simulator/calls"
+          ? callLines(this.calls)
+          : undefined
+    return {
+      status: lines === undefined ? 404 : 200,
+      headers: { "content-type": "application/x-ndjson" },
+      body: lines ?? new Uint8Array(),
+      delayMillis: 0,
+      done: () => {},
+    }
+  }
+
+  *#activityLines(): Iterable<Uint8Array> {
+    const step = 256
+    for (let first = 0; first < this.log.length; first += step) {
+      const entries = Array.from({ length: Math.min(step, this.log.length - first) }, (_, i) => first + i)
+      // only added text can hold line ends, and only between its members, where a space is as good
+      yield Buffer.from(entries.map((entry) => `${this.log.texts(entry).activity.replace(/[\r\n]+/g, " ")}\n`).join(""))
+    }
+  }
+
+  #outcome(request: Request, params: URLSearchParams, fault: Fault | undefined, call: Draft): Outcome {
+    const replacement = fault === undefined ? undefined : replacementOf(fault)
+    if (replacement !== undefined && !replacement.executed) return replacement.outcome
+    const outcome = this.#execute(request, params, fault, call)
+    call.executed = outcome._tag === "Success"
+    call.records = outcome._tag === "Success" ? (outcome.elements?.length ?? 0) : 0
+    return replacement?.outcome ?? outcome
+  }
+
+  #execute(request: Request, params: URLSearchParams, fault: Fault | undefined, call: Draft): Outcome {
+    const { method } = request
+    const now = call.at
+    if (Buffer.byteLength(request.target) > maxTargetBytes) return gatewayPage(414, "Request-URI Too Large")
+    if (request.body.length > maxBodyBytes) return gatewayPage(413, "Request Entity Too Large")
+    if (call.endpoint === "identity") return identity(this.settings, this.#accessTokens, method, params, fault, now)
+    const route = readRoutes.get(call.path)
+    if (route === undefined) return refusal("610")
+    const asGet = method === "POST" && params.get("_method") === "GET"
+    if ((asGet ? "GET" : method) !== route.method) return refusal("605", `Request method '${method}' not supported`)
+    if (asGet && !isForm(request)) return refusal("612")
+    const unauthorized = this.#accessTokens.refusal(this.#accessToken(request, params, now), now)
+    if (unauthorized !== undefined) return refusal(unauthorized)
+    const limited = this.usage.refusal(now)
+    if (limited !== undefined) return refusal(limited, limitMessage(this.settings, limited))
+    return Either.merge(
+      route.handle({
+        settings: this.settings,
+        log: this.log,
+        usage: this.usage,
+        pagingTokens: this.#pagingTokens,
+        params,
+        fault,
+        now,
+      }),
+    )
+  }
+
+  #accessToken(request: Request, params: URLSearchParams, now: number): string | undefined {
+    const header = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1]
+    return header ?? (now < this.settings.queryTokenUntilMillis ? (params.get("access_token") ?? undefined) : undefined)
+  }
+
+  #render(
+    outcome: Outcome,
+    requestId: string,
+    fault: Fault | undefined,
+    request: Request,
+  ): Omit<Answer, "delayMillis" | "done"> {
+    const {
+      body: plain,
+      headers,
+      status,
+    } = outcome._tag === "Plain"
+      ? { ...outcome, body: Buffer.from(outcome.body) }
+      : { status: 200, headers: jsonHeaders, body: this.#envelope(outcome, requestId, fault) }
+    const whole = fault?.fault === "malformed" ? Buffer.from(fault.body ?? plain.subarray(0, plain.length - 2)) : plain
+    const zip = this.settings.gzip && whole.length >= 1_024 && /\bgzip\b/.test(request.headers["accept-encoding"] ?? "")
+    const body = zip ? gzipSync(whole, { level: 1 }) : whole
+    return {
+      status,
+      headers: {
+        server: "nginx",
+        ...headers,
+        "content-length": String(body.length),
+        vary: "Accept-Encoding",
+        ...(zip ? { "content-encoding": "gzip" } : {}),
+      },
+      body,
+      cut:
+        fault?.fault === "cut"
+          ? "before"
+          : fault?.fault === "cutBody"
+            ? Math.min(fault.bytes ?? Math.floor(body.length / 2), body.length - 1)
+            : undefined,
+    }
+  }
+
+  #envelope(
+    outcome: Exclude<Outcome, { readonly _tag: "Plain" }>,
+    requestId: string,
+    fault: Fault | undefined,
+  ): Buffer {
+    if (outcome._tag === "Refusal") {
+      return Buffer.from(JSON.stringify({ requestId, success: false, errors: outcome.errors }))
+    }
+    const warnings = fault?.fault === "warnings" ? { warnings: fault.warnings } : {}
+    return joinEnvelope(
+      outcome,
+      { requestId, success: true, ...outcome.members, ...warnings },
+      this.settings.emptyResult,
+    )
+  }
+}
+
+/** The result goes first on every other page or so: the order of members is not fixed. */
+const joinEnvelope = (
+  { elements }: Success,
+  members: { readonly requestId: string; readonly success: true },
+  emptyResult: Settings["emptyResult"],
+): Buffer => {
+  const text = JSON.stringify(members)
+  if (elements === undefined || (elements.length === 0 && emptyResult === "absent")) return Buffer.from(text)
+  if (elements.length === 0) {
+    return Buffer.from(`${text.slice(0, -1)},"result":${emptyResult === "null" ? "null" : "[]"}}`)
+  }
+  const resultFirst = members.requestId.charCodeAt(0) % 2 === 0
+  const before = Buffer.from(resultFirst ? `{"result":[` : `${text.slice(0, -1)},"result":[`)
+  const after = Buffer.from(resultFirst ? `],${text.slice(1)}` : "]}")
+  const parts: Array<Uint8Array> = [before]
+  for (const [i, element] of elements.entries()) {
+    if (i > 0) parts.push(comma)
+    parts.push(element)
+  }
+  parts.push(after)
+  return Buffer.concat(parts)
+}
+
+const comma = Buffer.from(",")
+
+function* callLines(calls: ReadonlyArray<Call>): Iterable<Uint8Array> {
+  for (const call of calls) yield Buffer.from(`${JSON.stringify(call)}\n`)
+}
+
+const isForm = (request: Request): boolean =>
+  (request.headers["content-type"] ?? "").startsWith("application/x-www-form-urlencoded")
+
+/** Those of the query, and those of the form that stands for a query too long for the URL. */
+const parameters = (request: Request, url: URL): URLSearchParams => {
+  const params = new URLSearchParams(url.searchParams)
+  if (request.method === "POST" && params.get("_method") === "GET" && isForm(request)) {
+    for (const [name, value] of new URLSearchParams(Buffer.from(request.body).toString())) params.append(name, value)
+  }
+  return params
+}
+
+const secret: ReadonlySet<string> = new Set(["client_secret", "access_token"])
+
+const withoutSecrets = (params: URLSearchParams): Call["query"] => {
+  const query: Record<string, string> = {}
+  for (const [name, value] of params) {
+    if (!secret.has(name)) query[name] = name in query ? `${query[name]},${value}` : value
+  }
+  return query
+}
+
+const limitMessage = ({ limits }: Settings, code: "606" | "607" | "615"): string | undefined =>
+  code === "606"
+    ? `Max rate limit '${limits.calls}' exceeded with in '${limits.windowMillis / 1_000}' secs`
+    : code === "615"
+      ? `Concurrent access limit '${limits.concurrent}' reached`
+      : undefined
+
+/** The outcome that a fault puts in the place of the real one. */
+const replacementOf = (fault: Fault): { readonly executed: boolean; readonly outcome: Outcome } | undefined => {
+  switch (fault.fault) {
+    case "error": {
+      const errors = [fault.code].flat().map((code) => ({
+        code: fault.numeric === true ? Number(code) : String(code),
+        ...(fault.message === null ? {} : { message: fault.message ?? messageOf(code) }),
+      }))
+      return { executed: fault.executed ?? false, outcome: { _tag: "Refusal", errors } }
+    }
+    case "http": {
+      const page = gatewayPage(fault.status, reasons[fault.status] ?? "Error")
+      return { executed: fault.executed ?? false, outcome: { ...page, body: fault.body ?? page.body } }
+    }
+    case "empty":
+    case "cut":
+      return {
+        executed: fault.executed ?? false,
+        outcome: { _tag: "Plain", status: 200, headers: jsonHeaders, body: "" },
+      }
+    default:
+      return undefined
+  }
+}
+
+const reasons: Readonly<Record<number, string>> = {
+  500: "Internal Server Error",
+  502: "Bad Gateway",
+  503: "Service Temporarily Unavailable",
+  504: "Gateway Time-out",
+}

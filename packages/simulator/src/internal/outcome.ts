@@ -1,0 +1,61 @@
+/** How a call ends, before it is put into bytes. */
+
+/** The envelope with `success: true`. */
+export interface Success {
+  readonly _tag: "Success"
+  readonly members: Readonly<Record<string, unknown>>
+  /** Elements of `result` that are JSON text already. Left out of the envelope by endpoints without pages. */
+  readonly elements?: ReadonlyArray<Uint8Array> | undefined
+}
+
+/** The envelope with `success: false`. */
+export interface Refusal {
+  readonly _tag: "Refusal"
+  readonly errors: ReadonlyArray<{ readonly code: string | number; readonly message?: string }>
+}
+
+/** No envelope at all. */
+export interface Plain {
+  readonly _tag: "Plain"
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+export type Outcome = Success | Refusal | Plain
+
+const messages: Readonly<Record<string, string>> = {
+  "500": "Internal server error",
+  "502": "Bad Gateway",
+  "601": "Access token invalid",
+  "602": "Access token expired",
+  "603": "Access denied",
+  "604": "Request timed out",
+  "606": "Max rate limit '100' exceeded with in '20' secs",
+  "607": "Daily quota reached",
+  "608": "API Temporarily Unavailable",
+  "609": "Invalid JSON",
+  "610": "Requested resource not found",
+  "611": "System error",
+  "612": "Invalid Content Type",
+  "614": "Invalid Subscription",
+  "615": "Concurrent access limit '10' reached",
+  "702": "No data found",
+  "713": "Transient Error",
+}
+
+export const messageOf = (code: string | number): string => messages[code] ?? `Error ${code}`
+
+export const refusal = (code: string, message: string = messageOf(code)): Refusal => ({
+  _tag: "Refusal",
+  errors: [{ code, message }],
+})
+
+export const jsonHeaders = { "content-type": "application/json;charset=UTF-8" }
+
+export const gatewayPage = (status: number, title: string): Plain => ({
+  _tag: "Plain",
+  status,
+  headers: { "content-type": "text/html" },
+  body: `<html>\r\n<head><title>${status} ${title}</title></head>\r\n<body>\r\n<center><h1>${status} ${title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n`,
+})

@@ -1,0 +1,238 @@
+/** The endpoints that read: activity types, paging tokens, the three kinds of pages, usage. */
+import * as Either from "effect/Either"
+import type { Endpoint, Fault } from "../Fault.js"
+import type { ActivityLog } from "./activityLog.js"
+import {
+  activityTypeById,
+  activityTypes,
+  changeDataValue,
+  deleteLead,
+  newLead,
+  retentionSeconds,
+  toWire,
+} from "./activityTypes.js"
+import { firstLeadId } from "./dataSet.js"
+import { leadFieldNames } from "./leadFields.js"
+import { type Refusal, refusal, type Success } from "./outcome.js"
+import type { PagingTokens } from "./pagingToken.js"
+import type { Settings } from "./settings.js"
+import type { Usage } from "./usage.js"
+
+export interface Request {
+  readonly settings: Settings
+  readonly log: ActivityLog
+  readonly usage: Usage
+  readonly pagingTokens: PagingTokens
+  readonly params: URLSearchParams
+  readonly fault: Fault | undefined
+  /** Epoch milliseconds. */
+  readonly now: number
+}
+
+type Handler = (request: Request) => Either.Either<Success, Refusal>
+
+export interface Route {
+  readonly endpoint: Endpoint
+  readonly method: "GET" | "POST"
+  readonly handle: Handler
+}
+
+const success = (members: Success["members"], elements?: Success["elements"]): Success => ({
+  _tag: "Success",
+  members,
+  elements,
+})
+
+const required = (params: URLSearchParams, name: string): Either.Either<string, Refusal> => {
+  const value = params.getAll(name).join(",")
+  return value === "" ? Either.left(refusal("1002", `Missing required parameter '${name}'`)) : Either.right(value)
+}
+
+/** Lists come comma-separated, repeated, or both. */
+const list = (params: URLSearchParams, name: string): ReadonlyArray<string> =>
+  params
+    .getAll(name)
+    .flatMap((value) => value.split(","))
+    .map((value) => value.trim())
+    .filter((value) => value !== "")
+
+const integer = (name: string, text: string): Either.Either<number, Refusal> =>
+  /^-?\d+$/.test(text)
+    ? Either.right(Number(text))
+    : Either.left(refusal("1001", `Invalid value '${text}'. Required of type 'Integer' for '${name}'`))
+
+const integers = (params: URLSearchParams, name: string): Either.Either<ReadonlyArray<number>, Refusal> =>
+  Either.all(list(params, name).map((text) => integer(name, text)))
+
+const atMost = (settings: Settings, name: string, count: number, limit: number): Either.Either<void, Refusal> =>
+  count <= limit
+    ? Either.void
+    : Either.left(refusal(settings.codes.tooMany, `Invalid data: at most ${limit} values for '${name}'`))
+
+/** Every spelling that callers get away with; without a zone it is UTC, and fractions of a second are dropped. */
+const parseSince = (settings: Settings, text: string): Either.Either<number, Refusal> => {
+  const match = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2})(:\d{2})?(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?$/.exec(text)
+  const [, date, minute = "00:00", second = ":00", zone = "Z"] = match ?? []
+  const millis =
+    date === undefined ? Number.NaN : Date.parse(`${date}T${minute}${second}${zone.replace(/(\d\d)(\d\d)$/, "$1:$2")}`)
+  return Number.isNaN(millis) || millis < 0
+    ? Either.left(
+        refusal(settings.codes.date, `Invalid value '${text}'. Required of type 'DateTime' for 'sinceDatetime'`),
+      )
+    : Either.right(millis / 1_000)
+}
+
+const types: Handler = () => Either.right(success({ result: activityTypes.map(toWire) }))
+
+const pagingToken: Handler = ({ log, pagingTokens, params, settings }) =>
+  Either.gen(function* () {
+    const since = yield* parseSince(settings, yield* required(params, "sinceDatetime"))
+    const entry = log.entryBefore(log.start(since))
+    return success({ nextPageToken: pagingTokens.encode({ since, entry, turn: 0 }) })
+  })
+
+type Filter = (entry: number) => boolean
+
+/** One page of what `filter` accepts, from where the paging token stands. */
+const page = (
+  { fault, log, now, pagingTokens, params, settings }: Request,
+  as: "activity" | "change",
+  filter: Filter,
+): Either.Either<Success, Refusal> =>
+  Either.gen(function* () {
+    const token = yield* required(params, "nextPageToken")
+    const position = fault?.fault === "refusedToken" ? undefined : pagingTokens.decode(token)
+    if (position === undefined || position.entry >= log.length) {
+      return yield* Either.left(refusal(settings.codes.pagingToken, "Invalid value for 'nextPageToken'"))
+    }
+    const asked = yield* integer("batchSize", params.get("batchSize") ?? "300")
+    const batchSize = asked > 0 ? Math.min(asked, 300) : 300
+    if (fault?.fault === "emptyPage") {
+      return success(
+        { nextPageToken: pagingTokens.encode({ ...position, turn: position.turn + 1 }), moreResult: true },
+        [],
+      )
+    }
+    const nowSeconds = now / 1_000
+    const kept: Filter = settings.retention
+      ? (entry) => log.happened(entry) >= nowSeconds - retentionSeconds(log.typeId(entry))
+      : () => true
+    const scan = log.scan(
+      log.placeAfter(position.entry),
+      fault?.fault === "shortPage" ? Math.min(fault.records, batchSize) : batchSize,
+      (entry) => filter(entry) && log.happened(entry) >= position.since && kept(entry),
+    )
+    const next = pagingTokens.encode({ since: position.since, entry: log.entryBefore(scan.next), turn: 0 })
+    const same = fault?.fault === "sameToken"
+    return success(
+      { nextPageToken: same ? token : next, moreResult: same || fault?.fault === "shortPage" || scan.more },
+      log.elements(scan.found, as),
+    )
+  })
+
+/** The static lists there are: all leads, every second one, every tenth one. */
+const lists: ReadonlyMap<number, number> = new Map([
+  [1001, 1],
+  [1002, 2],
+  [1003, 10],
+])
+
+const leadFilter = ({ log, now, params, settings }: Request): Either.Either<Filter, Refusal> =>
+  Either.gen(function* () {
+    const leadIds = new Set(yield* integers(params, "leadIds"))
+    yield* atMost(settings, "leadIds", leadIds.size, 30)
+    const ofLeads: Filter = leadIds.size === 0 ? () => true : (entry) => leadIds.has(log.leadId(entry))
+    const listId = params.get("listId")
+    if (listId === null) return ofLeads
+    const step = lists.get(yield* integer("listId", listId))
+    if (step === undefined) return yield* Either.left(refusal(settings.codes.notFound, `List '${listId}' not found`))
+    if (now >= settings.listLimitFromMillis && Math.ceil(settings.leads / step) >= 10_000) {
+      return yield* Either.left(refusal("1003", `List '${listId}' has 10,000 or more members`))
+    }
+    return (entry) => ofLeads(entry) && (log.leadId(entry) - firstLeadId) % step === 0
+  })
+
+const activities: Handler = (request) =>
+  Either.gen(function* () {
+    const { log, params, settings } = request
+    yield* required(params, "activityTypeIds")
+    const typeIds = new Set(yield* integers(params, "activityTypeIds"))
+    yield* atMost(settings, "activityTypeIds", typeIds.size, 10)
+    for (const id of typeIds) {
+      if (!activityTypeById.has(id) && id < 100_000) {
+        return yield* Either.left(refusal(settings.codes.notFound, `Activity type '${id}' not found`))
+      }
+    }
+    const assetIds = new Set(yield* integers(params, "assetIds"))
+    if (assetIds.size > 0 && typeIds.size !== 1) {
+      return yield* Either.left(refusal("1003", "Invalid data: 'assetIds' needs exactly one activity type"))
+    }
+    const ofLeads = yield* leadFilter(request)
+    return yield* page(
+      request,
+      "activity",
+      (entry) =>
+        typeIds.has(log.typeId(entry)) && (assetIds.size === 0 || assetIds.has(log.assetId(entry))) && ofLeads(entry),
+    )
+  })
+
+const leadChanges: Handler = (request) =>
+  Either.gen(function* () {
+    const { log, params, settings } = request
+    yield* required(params, "fields")
+    const fields = new Set(list(params, "fields"))
+    for (const name of fields) {
+      if (!leadFieldNames.has(name))
+        return yield* Either.left(refusal(settings.codes.field, `Field '${name}' not found`))
+    }
+    const ofLeads = yield* leadFilter(request)
+    return yield* page(
+      request,
+      "change",
+      (entry) =>
+        (log.typeId(entry) === newLead || (log.typeId(entry) === changeDataValue && log.changes(entry, fields))) &&
+        ofLeads(entry),
+    )
+  })
+
+const deletedLeads: Handler = (request) =>
+  page(request, "activity", (entry) => request.log.typeId(entry) === deleteLead)
+
+const usage =
+  (days: number): Handler =>
+  (request) =>
+    Either.right(
+      success({
+        result: request.usage.days(request.now, days).map(({ date, day }) => ({
+          date,
+          total: day.calls,
+          users: [{ userId: "simulator@example.com", count: day.calls }],
+        })),
+      }),
+    )
+
+const errors =
+  (days: number): Handler =>
+  (request) =>
+    Either.right(
+      success({
+        result: request.usage.days(request.now, days).map(({ date, day }) => {
+          const counts = Array.from(day.errors, ([errorCode, count]) => ({ errorCode, count }))
+          return { date, total: counts.reduce((sum, { count }) => sum + count, 0), errors: counts }
+        }),
+      }),
+    )
+
+const get = (endpoint: Endpoint, handle: Handler): Route => ({ endpoint, method: "GET", handle })
+
+export const readRoutes: ReadonlyMap<string, Route> = new Map([
+  ["/rest/v1/activities/types.json", get("types", types)],
+  ["/rest/v1/activities/pagingtoken.json", get("pagingtoken", pagingToken)],
+  ["/rest/v1/activities.json", get("activities", activities)],
+  ["/rest/v1/activities/leadchanges.json", get("leadchanges", leadChanges)],
+  ["/rest/v1/activities/deletedleads.json", get("deletedleads", deletedLeads)],
+  ["/rest/v1/stats/usage.json", get("usage", usage(1))],
+  ["/rest/v1/stats/usage/last7days.json", get("usage", usage(7))],
+  ["/rest/v1/stats/errors.json", get("errors", errors(1))],
+  ["/rest/v1/stats/errors/last7days.json", get("errors", errors(7))],
+])
