@@ -68,6 +68,8 @@ const unavailable = {
   Timeout: "no complete answer within the time limit of one attempt",
   Gateway: "a gateway or server in front of the API answered with an error page",
   Malformed: "the answer was empty, cut or not the JSON that Marketo documents",
+  Stalled:
+    "Marketo answered with the paging token it was given and moreResult: true; going on would read one page for ever",
 } as const
 
 /**
@@ -78,7 +80,7 @@ const unavailable = {
  */
 export class Unavailable extends Schema.TaggedError<Unavailable>("@effect-marketo/core/Unavailable")("Unavailable", {
   ...common,
-  reason: Schema.Literal("Connection", "Timeout", "Gateway", "Malformed"),
+  reason: Schema.Literal("Connection", "Timeout", "Gateway", "Malformed", "Stalled"),
   execution: Execution,
   /** The HTTP status or the connection's error code, e.g. `"502"` or `"ECONNREFUSED"`. */
   code: Schema.optional(Schema.String),

@@ -1,0 +1,157 @@
+/**
+ * The access token of one custom service: fetched once for any number of waiting callers, renewed before it ends.
+ *
+ * Marketo's identity service returns the *same* token until it has expired, with the seconds that remain (Adobe's page
+ * "Authentication"). So a token near its end cannot be renewed, only waited out: within the last 10 s of its hour calls
+ * wait for the next token.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as SynchronizedRef from "effect/SynchronizedRef"
+import { type Failure, retry } from "./internal/failure.js"
+import { encodeQuery } from "./internal/query.js"
+import { execute, unavailable } from "./internal/transport.js"
+import { type MarketoError, Unauthorized } from "./MarketoError.js"
+import * as Metrics from "./Metrics.js"
+import { endpoints, type RequestPolicy } from "./RequestPolicy.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Token {
+  readonly value: Redacted.Redacted
+  /** Epoch milliseconds; no call starts with the token after that. */
+  readonly usableUntil: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly baseUrl: string
+  readonly clientId: Redacted.Redacted
+  readonly clientSecret: Redacted.Redacted
+  readonly policy: RequestPolicy
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** A token that is good for a call that starts now. */
+  readonly get: Effect.Effect<Token, MarketoError>
+  /** The API refused this very token. Ignored when another one is in use by now, so that many refusals cause one refresh. */
+  readonly invalidate: (token: Token) => Effect.Effect<void>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class AccessToken extends Context.Tag("@effect-marketo/core/AccessToken")<AccessToken, Service>() {}
+
+/** Between the start of a call and its arrival. */
+const MARGIN = Duration.seconds(10)
+
+/** A token is waited out for that long; one that is refused and lives longer is an error. */
+const MAX_WAIT = Duration.seconds(60)
+
+const ENDPOINT = "identity"
+
+const unauthorized = (reason: "Credentials" | "Token"): Failure => ({
+  action: "Fail",
+  cause: reason,
+  toError: (attempts) => new Unauthorized({ endpoint: ENDPOINT, attempts, reason }),
+})
+
+interface State {
+  readonly token: Option.Option<Token>
+  /** The last token that the API refused. */
+  readonly refused: Option.Option<Token>
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<Service, never, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    // the secret is in the query: neither spans nor trace headers for this call
+    const client = HttpClient.withTracerDisabledWhen(yield* HttpClient.HttpClient, () => true)
+    const state = yield* SynchronizedRef.make<State>({ token: Option.none(), refused: Option.none() })
+
+    const fetch = Effect.suspend(() => {
+      const query = encodeQuery({
+        grant_type: "client_credentials",
+        client_id: Redacted.value(options.clientId),
+        client_secret: Redacted.value(options.clientSecret),
+      })
+      const request = HttpClientRequest.get(`${options.baseUrl}${endpoints.identity.path}?${query}`)
+      return execute(client, ENDPOINT, request, options.policy.timeout)
+    }).pipe(
+      Effect.catchIf(
+        (failure) => ["400", "401", "403"].includes(failure.cause),
+        () => Effect.fail(unauthorized("Credentials")),
+      ),
+      Effect.flatMap(({ json }) => {
+        if (typeof json.error === "string") return Effect.fail(unauthorized("Credentials"))
+        const value = json.access_token
+        const seconds = Number(json.expires_in)
+        return typeof value === "string" && value !== "" && Number.isFinite(seconds)
+          ? Effect.succeed({ value, lifetime: Duration.seconds(Math.max(0, seconds)) })
+          : Effect.fail(unavailable(ENDPOINT, "Retry", { reason: "Malformed", execution: "Unknown" }))
+      }),
+      (attempt) => retry(ENDPOINT, options.policy, attempt),
+    )
+
+    const renew = (refused: Option.Option<Token>): Effect.Effect<Token, MarketoError> =>
+      Effect.gen(function* () {
+        const begun = yield* Clock.currentTimeMillis
+        for (;;) {
+          const asked = yield* Clock.currentTimeMillis
+          const { lifetime, value } = yield* fetch
+          const isRefused = Option.exists(refused, (token) => Redacted.value(token.value) === value)
+          if (!isRefused && Duration.greaterThan(lifetime, MARGIN)) {
+            yield* Metric.increment(Metrics.tokenRefreshes)
+            const usable = Duration.toMillis(lifetime) - Duration.toMillis(MARGIN)
+            return { value: Redacted.make(value), usableUntil: asked + usable }
+          }
+          const waited = Duration.millis(asked - begun)
+          if (Duration.greaterThan(Duration.sum(waited, lifetime), MAX_WAIT)) {
+            return yield* new Unauthorized({ endpoint: ENDPOINT, attempts: 1, reason: "Token" })
+          }
+          yield* Effect.logDebug("waiting for the access token to run out, so that a new one is issued")
+          yield* Effect.sleep(Duration.max(lifetime, Duration.seconds(1)))
+        }
+      })
+
+    return AccessToken.of({
+      // not a Cache: there an interrupted first caller takes every waiting one with it
+      get: SynchronizedRef.modifyEffect(state, (current) =>
+        Effect.gen(function* () {
+          const now = yield* Clock.currentTimeMillis
+          if (Option.isSome(current.token) && now < current.token.value.usableUntil) {
+            return [current.token.value, current] as const
+          }
+          const token = yield* renew(current.refused)
+          return [token, { token: Option.some(token), refused: Option.none() }] as const
+        }),
+      ),
+      invalidate: (token) =>
+        SynchronizedRef.update(state, (current) =>
+          Option.contains(current.token, token) ? { token: Option.none(), refused: Option.some(token) } : current,
+        ),
+    })
+  })

@@ -1,0 +1,296 @@
+/**
+ * Reads the Activities API: types, paging tokens, and feeds as Streams of pages or of typed activities.
+ *
+ * Pages keep what is needed to go on after a crash (`positions`), so a read can end at any page and continue at the next
+ * one, in another process if need be. Only Marketo's `moreResult: false` ends a read; an empty page never does.
+ *
+ * @example
+ * import { Activities, Activity, Feed } from "@effect-marketo/core"
+ * import { Console, Effect, Stream } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const activities = yield* Activities.Activities
+ *   yield* activities
+ *     .stream(Feed.leadActivities({ activityTypeIds: [1] }), { since: "2026-01-01T00:00:00Z" })
+ *     .pipe(Stream.runForEach((visit) => Console.log(visit.leadId, Activity.attribute(visit, "Webpage URL"))))
+ * })
+ *
+ * @since 0.1.0
+ */
+import type * as Brand from "effect/Brand"
+import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { ActivityRecord } from "./ActivityRecord.js"
+import { ActivityType } from "./ActivityType.js"
+import { Position } from "./Checkpoint.js"
+import type { AnyFeed, Feed } from "./Feed.js"
+import * as chains from "./internal/chains.js"
+import { count } from "./internal/count.js"
+import * as page from "./internal/page.js"
+import * as since from "./internal/since.js"
+import * as MarketoClient from "./MarketoClient.js"
+import { CheckpointRefused, InvalidRequest, type MarketoError, Unavailable } from "./MarketoError.js"
+import * as Metrics from "./Metrics.js"
+import type { Page } from "./Page.js"
+import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
+
+/**
+ * Opaque: stands for a moment (from `pagingToken`) or a place (from a page).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type PagingToken = string & Brand.Brand<"effect-marketo/PagingToken">
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReadOptions {
+  /** Records a page: 1 to 300. Default: Marketo's, 300. */
+  readonly batchSize?: number | undefined
+  /** Chains of a feed with more than ten types that are read at once. Default: 5. `ApiLimits` bounds the calls. */
+  readonly concurrency?: number | undefined
+  /**
+   * What happens to an element that is not what its schema says: `"fail"` ends the read with its position and the paths
+   * at fault; `"keep"` hands it on in `Page.rejected`. Default: `"fail"`.
+   */
+  readonly undecodable?: "fail" | "keep" | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Start extends ReadOptions {
+  /**
+   * Where chains start that `positions` does not know; not in the future. Text must carry a zone. Marketo resolves
+   * seconds, and the lower bound is inclusive.
+   */
+  readonly since: DateTime.Utc | string
+  /** From an earlier page or checkpoint. */
+  readonly positions?: ReadonlyArray<Position> | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** Munchkin id or host; part of every subscription, so that two instances never share a position. */
+  readonly instance: string
+  /** Every activity type of the instance, custom ones included. One call; Marketo advises to keep it for a day. */
+  readonly types: Effect.Effect<ReadonlyArray<ActivityType>, MarketoError>
+  /** A token for what happened at or after `since`. */
+  readonly pagingToken: (since: DateTime.Utc | string) => Effect.Effect<PagingToken, MarketoError>
+  /** Where a read would start: the known positions, and a token at `since` for each chain that they lack. */
+  readonly positions: <A>(feed: Feed<A>, start: Start) => Effect.Effect<ReadonlyArray<Position>, MarketoError>
+  /** Every page until Marketo says that there is no more for now. */
+  readonly pages: <A>(feed: Feed<A>, start: Start) => Stream.Stream<Page<A>, MarketoError>
+  /** The typed activities of `pages`, one chunk a page. An element that cannot be decoded fails it. */
+  readonly stream: <A>(feed: Feed<A>, start: Omit<Start, "undecodable">) => Stream.Stream<A, MarketoError>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class Activities extends Context.Tag("@effect-marketo/core/Activities")<Activities, Service>() {}
+
+/** Codes that Marketo may use for a paging token it does not take; which one it uses is documented nowhere. */
+const tokenRefusals: ReadonlySet<string> = new Set(["1001", "1003", "702", "704", "709"])
+
+const decodeTypes = Schema.decodeUnknown(Schema.Array(ActivityType))
+
+const validate = ({ batchSize, concurrency }: ReadOptions): Effect.Effect<void, InvalidRequest> => {
+  if (batchSize !== undefined && !(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= 300)) {
+    return new InvalidRequest({ field: "batchSize", limit: `Marketo takes 1 to 300 records a page, not ${batchSize}` })
+  }
+  if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1)) {
+    return new InvalidRequest({
+      field: "concurrency",
+      limit: `must be a whole number of at least 1, not ${concurrency}`,
+    })
+  }
+  return Effect.void
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: {
+  readonly instance: string
+  readonly policies: Readonly<Record<EndpointName, RequestPolicy>>
+}): Effect.Effect<Service, never, MarketoClient.MarketoClient> =>
+  Effect.gen(function* () {
+    const client = yield* MarketoClient.MarketoClient
+    const call = (
+      endpoint: EndpointName,
+      query: Readonly<Record<string, string>>,
+      isComplete?: (json: MarketoClient.Answer["json"]) => boolean,
+    ) => client.get(endpoints[endpoint].path, query, { endpoint, policy: options.policies[endpoint], isComplete })
+
+    const types: Service["types"] = Effect.flatMap(
+      call("activityTypes", {}, (json) => Array.isArray(json.result)),
+      ({ json, requestId }) =>
+        Effect.mapError(
+          decodeTypes(json.result),
+          () =>
+            new Unavailable({
+              endpoint: "activityTypes",
+              requestId,
+              attempts: 1,
+              reason: "Malformed",
+              execution: "Unknown",
+            }),
+        ),
+    )
+
+    const tokenAt = (instant: DateTime.Utc) =>
+      Effect.map(
+        call(
+          "pagingToken",
+          { sinceDatetime: since.format(instant) },
+          (json) => typeof json.nextPageToken === "string" && json.nextPageToken !== "",
+        ),
+        ({ json }) => json.nextPageToken as PagingToken,
+      )
+
+    const startOf = <A>(feed: Feed<A>, start: Start) =>
+      Effect.gen(function* () {
+        yield* validate(start)
+        const plan = yield* chains.plan(feed as AnyFeed, start.positions ?? [])
+        if (plan.chains.every((chain) => chain.position !== undefined)) {
+          return { plan, positions: start.positions ?? [] }
+        }
+        const instant = yield* since.check(start.since)
+        const token = yield* tokenAt(instant)
+        const positions = plan.chains.map(
+          (chain) => chain.position ?? new Position({ query: chain.query, token, through: instant }),
+        )
+        return { plan, positions }
+      })
+
+    /** The pages of one chain; each with the chain's own position and `moreResult`. */
+    const pagesOf = (
+      kind: (typeof chains.kinds)[keyof typeof chains.kinds],
+      plan: chains.Plan,
+      chain: chains.Chain,
+      first: Position,
+      read: ReadOptions,
+    ) =>
+      Stream.paginateChunkEffect(first, (position) =>
+        Effect.gen(function* () {
+          const answer = yield* call(
+            kind.endpoint,
+            {
+              ...chain.parameters,
+              ...(read.batchSize === undefined ? {} : { batchSize: String(read.batchSize) }),
+              nextPageToken: position.token,
+            },
+            page.isPage,
+          ).pipe(Effect.mapError((error) => (error._tag === "Rejected" ? refusedToken(error, position) : error)))
+          const moreResult = answer.json.moreResult === true
+          const token = answer.json.nextPageToken as PagingToken
+          if (moreResult && token === position.token) {
+            return yield* new Unavailable({
+              endpoint: kind.endpoint,
+              requestId: answer.requestId,
+              attempts: 1,
+              reason: "Stalled",
+              execution: "Unknown",
+            })
+          }
+          const { newest, records, rejected } = yield* page.decode(
+            kind,
+            answer,
+            read.undecodable ?? "fail",
+            plan.wanted,
+          )
+          const seen = Math.max(DateTime.toEpochMillis(position.through), newest)
+          const through = DateTime.unsafeMake(moreResult ? seen : Math.max(seen, DateTime.toEpochMillis(answer.time)))
+          yield* count(Metrics.pagesRead, { endpoint: kind.endpoint })
+          yield* count(Metrics.activitiesRead, { endpoint: kind.endpoint }, records.length)
+          if (Chunk.isNonEmpty(rejected)) {
+            yield* count(Metrics.activitiesRejected, { endpoint: kind.endpoint }, rejected.length)
+          }
+          const next = new Position({ query: position.query, token, through })
+          const result = { position: next, records, rejected, moreResult, requestId: answer.requestId }
+          return [Chunk.of(result), moreResult ? Option.some(next) : Option.none()] as const
+        }).pipe(
+          Effect.withSpan("Activities.page", {
+            captureStackTrace: false,
+            attributes: { "marketo.endpoint": kind.endpoint },
+          }),
+        ),
+      )
+
+    const pages = <A>(feed: Feed<A>, start: Start): Stream.Stream<Page<A>, MarketoError> =>
+      Stream.unwrap(
+        Effect.map(startOf(feed, start), ({ plan, positions }) => {
+          const kind = chains.kinds[feed._tag]
+          const reads = plan.chains.flatMap((chain, index) => {
+            const first = positions[index]
+            return chain.isRead && first !== undefined ? [{ chain, first, index }] : []
+          })
+          return Stream.fromIterable(reads).pipe(
+            Stream.flatMap(
+              ({ chain, first, index }) =>
+                Stream.map(pagesOf(kind, plan, chain, first, start), (p) => ({ ...p, index })),
+              { concurrency: Math.min(reads.length, start.concurrency ?? 5), bufferSize: 1 },
+            ),
+            Stream.mapAccum(
+              { positions, open: reads.length },
+              (state, { index, moreResult, position, records, rejected, requestId }) => {
+                const after = state.positions.with(index, position)
+                const open = moreResult ? state.open : state.open - 1
+                return [
+                  { positions: after, open },
+                  {
+                    // the feed's phantom type says what its elements are
+                    records: records as Chunk.Chunk<ActivityRecord<A>>,
+                    rejected,
+                    positions: after,
+                    moreResult: open > 0,
+                    requestId,
+                  },
+                ]
+              },
+            ),
+          )
+        }),
+      )
+
+    return Activities.of({
+      instance: options.instance,
+      types,
+      pagingToken: (instant) => Effect.flatMap(since.check(instant), tokenAt),
+      positions: (feed, start) => Effect.map(startOf(feed, start), ({ positions }) => positions),
+      pages,
+      stream: (feed, start) =>
+        Stream.mapConcatChunk(pages(feed, start), (p) => Chunk.map(p.records, (record) => record.value)),
+    })
+  })
+
+const refusedToken = (error: Extract<MarketoError, { _tag: "Rejected" }>, position: Position) =>
+  error.codes.some((code) => tokenRefusals.has(code))
+    ? new CheckpointRefused({
+        reason: "TokenRefused",
+        advice: `Marketo refused the paging token of the chain "${position.query}" (code ${error.codes.join(", ")}${error.requestId === undefined ? "" : `, request ${error.requestId}`}), which stood at ${DateTime.formatIso(position.through)}. Nothing was skipped. To go on, start under another name with that instant, or an earlier one, as \`since\`; activities at the seam may come twice. If the feed names a list, check that it still exists and has fewer than 10,000 members`,
+      })
+    : error
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Parameters<typeof make>[0],
+): Layer.Layer<Activities, never, MarketoClient.MarketoClient> => Layer.effect(Activities, make(options))

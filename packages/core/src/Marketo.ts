@@ -1,0 +1,187 @@
+/**
+ * One Layer for everything: `Marketo.layer` provides the services of one Marketo instance and asks only for an
+ * `HttpClient`.
+ *
+ * The transport is the program's choice: `NodeHttp.layer` of this package (Node, keep-alive, gzip), or any other Layer of
+ * `HttpClient`. It must not repeat calls by itself.
+ *
+ * Provide one Layer value once: given to two `Effect.provide` calls it is built twice, and two limiters allow twice the
+ * calls. A second one for a host that is in use is warned of.
+ *
+ * @example
+ * import { Marketo } from "@effect-marketo/core"
+ * import * as NodeHttp from "@effect-marketo/core/NodeHttp"
+ * import { Config, Layer } from "effect"
+ *
+ * const MarketoLive = Marketo.layerConfig({
+ *   baseUrl: Config.string("MARKETO_BASE_URL"),
+ *   clientId: Config.redacted("MARKETO_CLIENT_ID"),
+ *   clientSecret: Config.redacted("MARKETO_CLIENT_SECRET")
+ * }).pipe(Layer.provide(NodeHttp.layer))
+ *
+ * @since 0.1.0
+ */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { globalValue } from "effect/GlobalValue"
+import * as Layer from "effect/Layer"
+import * as Record from "effect/Record"
+import * as Redacted from "effect/Redacted"
+import * as AccessToken from "./AccessToken.js"
+import * as Activities from "./Activities.js"
+import * as ApiLimits from "./ApiLimits.js"
+import * as MarketoClient from "./MarketoClient.js"
+import { InvalidRequest } from "./MarketoError.js"
+import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** `https://<munchkin id>.mktorest.com`, without a path. Plain http is for localhost only. */
+  readonly baseUrl: string
+  readonly clientId: Redacted.Redacted
+  readonly clientSecret: Redacted.Redacted
+  /** Limit on one attempt, for every endpoint. Default: `RequestPolicy.endpoints`. */
+  readonly timeout?: Duration.Duration | undefined
+  /** Replaces members of single endpoints' policies; stronger than `timeout`. */
+  readonly policies?: { readonly [K in EndpointName]?: Partial<RequestPolicy> | undefined } | undefined
+  readonly limits?: ApiLimits.Options | undefined
+  /**
+   * Names the instance in every position. Default: the Munchkin id in the host, else the host with its port. Set it when
+   * the address is not the instance's own, as behind a proxy.
+   */
+  readonly instance?: string | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Services = Activities.Activities | MarketoClient.MarketoClient
+
+const invalid = (field: string, limit: string) => new InvalidRequest({ field, limit })
+
+const isLocal = (hostname: string) =>
+  hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname)
+
+const checkBaseUrl = (baseUrl: string): Effect.Effect<URL, InvalidRequest> =>
+  Effect.gen(function* () {
+    const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined
+    if (url === undefined)
+      return yield* invalid("baseUrl", "must be an address such as https://123-ABC-456.mktorest.com")
+    if (url.protocol !== "https:" && !(url.protocol === "http:" && isLocal(url.hostname))) {
+      return yield* invalid("baseUrl", "must begin with https:// (plain http is for localhost only)")
+    }
+    if (url.username !== "" || url.password !== "") return yield* invalid("baseUrl", "must not contain credentials")
+    if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
+      return yield* invalid(
+        "baseUrl",
+        `must be an address without a path: ${url.origin}, not ${url.origin}${url.pathname}`,
+      )
+    }
+    return url
+  })
+
+const instanceOf = (url: URL): string =>
+  /^(\d{3}-\w{3}-\d{3})\.mktorest\.com$/.exec(url.hostname)?.[1]?.toUpperCase() ?? url.host
+
+/** Limits in use, by host: two sets for one host allow twice the calls. */
+const limitsInUse = globalValue(
+  "@effect-marketo/core/Marketo/limitsInUse",
+  () => new Map<string, Array<ApiLimits.Service>>(),
+)
+
+const noteLimits = (host: string) =>
+  Effect.gen(function* () {
+    const limits = yield* ApiLimits.ApiLimits
+    const others = limitsInUse.get(host) ?? []
+    if (others.some((other) => other !== limits)) {
+      yield* Effect.logWarning(
+        `a second set of limits for ${host} is in use in this process: together they allow more calls than each says. Provide one Marketo layer once, or share one ApiLimits layer by Marketo.layerWithoutLimits`,
+      )
+    }
+    yield* Effect.acquireRelease(
+      Effect.sync(() => limitsInUse.set(host, [...others, limits])),
+      () =>
+        Effect.sync(() => {
+          const rest = [...(limitsInUse.get(host) ?? [])]
+          rest.splice(rest.indexOf(limits), 1)
+          limitsInUse.set(host, rest)
+        }),
+    )
+  })
+
+/**
+ * With limits that are shared: give all clients of one instance one `ApiLimits.layer`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerWithoutLimits = (
+  options: Options,
+): Layer.Layer<Services, InvalidRequest, HttpClient.HttpClient | ApiLimits.ApiLimits> =>
+  Layer.unwrapScoped(
+    Effect.gen(function* () {
+      const { clientId, clientSecret, timeout } = options
+      const url = yield* checkBaseUrl(options.baseUrl)
+      if (Redacted.value(clientId).trim() === "") return yield* invalid("clientId", "must not be empty")
+      if (Redacted.value(clientSecret).trim() === "") return yield* invalid("clientSecret", "must not be empty")
+      yield* noteLimits(url.host)
+      const policies = Record.map(
+        endpoints,
+        ({ policy }, name): RequestPolicy => ({
+          ...policy,
+          ...(timeout === undefined ? {} : { timeout }),
+          ...options.policies?.[name],
+        }),
+      )
+      const baseUrl = url.origin
+      const token = Layer.effect(
+        AccessToken.AccessToken,
+        AccessToken.make({ baseUrl, clientId, clientSecret, policy: policies.identity }),
+      )
+      const client = Layer.provide(Layer.effect(MarketoClient.MarketoClient, MarketoClient.make({ baseUrl })), token)
+      const instance = options.instance ?? instanceOf(url)
+      return Layer.provideMerge(Activities.layer({ instance, policies }), client)
+    }),
+  )
+
+/**
+ * Everything for one Marketo instance.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Options,
+): Layer.Layer<Services | ApiLimits.ApiLimits, InvalidRequest, HttpClient.HttpClient> =>
+  Layer.provideMerge(layerWithoutLimits(options), ApiLimits.layer(options.limits))
+
+const nonEmpty = (config: Config.Config<Redacted.Redacted>) =>
+  Config.validate(config, { message: "must not be empty", validation: (value) => Redacted.value(value).trim() !== "" })
+
+/**
+ * The same from the program's own `Config`s. A secret that is missing or empty is a `ConfigError` that names the
+ * variable.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  config: Config.Config.Wrap<Options>,
+): Layer.Layer<Services | ApiLimits.ApiLimits, ConfigError | InvalidRequest, HttpClient.HttpClient> =>
+  Layer.unwrapEffect(
+    Effect.map(
+      Config.unwrap<Options>(
+        Config.isConfig(config)
+          ? config
+          : { ...config, clientId: nonEmpty(config.clientId), clientSecret: nonEmpty(config.clientSecret) },
+      ),
+      layer,
+    ),
+  )

@@ -1,0 +1,83 @@
+/**
+ * Time limits and retries of every endpoint, as data.
+ *
+ * Marketo's own server gives up after 30 s on Activities endpoints, 300 s on the paging token and 90 s on adding custom
+ * activities (Adobe's page "Activities"). The limits here lie a little above, so that the server's own answer arrives
+ * instead of a doubt of ours. A limit is for one attempt: it starts after the limiter's permit and ends after the body.
+ *
+ * With the default policy a call that keeps failing is repeated after 0.5, 1, 2, 4, 8, 16, 30 and 30 s (each ± 20 %), 92 s
+ * in all. What is repeated at all is `ErrorCode.table`.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface RequestPolicy {
+  /** Limit on one attempt, from the limiter's permit to the end of the body. */
+  readonly timeout: Duration.Duration
+  /** Attempts after the first. */
+  readonly retries: number
+  /** Before the first repeat; doubled for each one after. */
+  readonly baseDelay: Duration.Duration
+  /** The longest wait between two attempts, the waits that Marketo asks for aside. */
+  readonly maxDelay: Duration.Duration
+}
+
+/**
+ * The policy of an endpoint that has none of its own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const general: RequestPolicy = {
+  timeout: Duration.seconds(35),
+  retries: 8,
+  baseDelay: Duration.millis(500),
+  maxDelay: Duration.seconds(30),
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Endpoint {
+  readonly path: string
+  readonly policy: RequestPolicy
+}
+
+/**
+ * Every endpoint that is called.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const endpoints = {
+  identity: { path: "/identity/oauth/token", policy: general },
+  activityTypes: { path: "/rest/v1/activities/types.json", policy: general },
+  pagingToken: {
+    path: "/rest/v1/activities/pagingtoken.json",
+    policy: { ...general, timeout: Duration.seconds(310) },
+  },
+  leadActivities: { path: "/rest/v1/activities.json", policy: general },
+  leadChanges: { path: "/rest/v1/activities/leadchanges.json", policy: general },
+  deletedLeads: { path: "/rest/v1/activities/deletedleads.json", policy: general },
+} as const satisfies Record<string, Endpoint>
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type EndpointName = keyof typeof endpoints
+
+/**
+ * The wait before repeat number `repeat` (1 is the first), without jitter.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const delay = (policy: RequestPolicy, repeat: number): Duration.Duration =>
+  Duration.min(Duration.times(policy.baseDelay, 2 ** (repeat - 1)), policy.maxDelay)

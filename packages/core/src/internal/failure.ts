@@ -1,0 +1,52 @@
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as ErrorCode from "../ErrorCode.js"
+import type { MarketoError } from "../MarketoError.js"
+import * as Metrics from "../Metrics.js"
+import * as RequestPolicy from "../RequestPolicy.js"
+import { count } from "./count.js"
+
+/** One failed attempt: what to do about it, and the error it becomes when that is given up. */
+export interface Failure {
+  readonly action: ErrorCode.Action
+  /** Marketo's code, the HTTP status or the reason: tags metrics and log lines. */
+  readonly cause: string
+  /** No repeat before this instant. */
+  readonly retryAt?: DateTime.Utc | undefined
+  readonly toError: (attempts: number) => MarketoError
+}
+
+/** Repeats `attempt` as the table and the endpoint's policy say. */
+export const retry = <A, R>(
+  endpoint: string,
+  policy: RequestPolicy.RequestPolicy,
+  attempt: Effect.Effect<A, Failure, R>,
+): Effect.Effect<A, MarketoError, R> => {
+  const go = (number: number): Effect.Effect<A, MarketoError, R> =>
+    Effect.catchAll(attempt, (failure) =>
+      number > ErrorCode.repeats(failure.action, policy.retries)
+        ? Effect.fail(failure.toError(number))
+        : Effect.gen(function* () {
+            const wait = yield* waitFor(failure, policy, number)
+            yield* count(Metrics.retries, { endpoint, cause: failure.cause })
+            yield* Effect.logWarning("Marketo call failed, repeating it").pipe(
+              Effect.annotateLogs({ endpoint, cause: failure.cause, attempt: number, wait: Duration.format(wait) }),
+            )
+            yield* Effect.sleep(wait)
+            return yield* go(number + 1)
+          }),
+    )
+  return go(1)
+}
+
+const waitFor = (failure: Failure, policy: RequestPolicy.RequestPolicy, repeat: number) =>
+  Effect.gen(function* () {
+    if (failure.retryAt !== undefined) {
+      return Duration.millis(Math.max(0, DateTime.toEpochMillis(failure.retryAt) - (yield* Clock.currentTimeMillis)))
+    }
+    const jitter = yield* Random.nextRange(0.8, 1.2)
+    return Duration.times(RequestPolicy.delay(policy, repeat), jitter)
+  })

@@ -1,0 +1,73 @@
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { ArrayFormatter } from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import type { AnyActivity, Received } from "../Activity.js"
+import * as ActivityRecord from "../ActivityRecord.js"
+import type { Answer } from "../MarketoClient.js"
+import { Undecodable } from "../MarketoError.js"
+import type { kinds } from "./chains.js"
+import * as instant from "./instant.js"
+import * as jsonText from "./jsonText.js"
+
+type Kind = (typeof kinds)[keyof typeof kinds]
+
+export interface Decoded {
+  readonly records: Chunk.Chunk<ActivityRecord.ActivityRecord>
+  readonly rejected: Chunk.Chunk<ActivityRecord.Rejected>
+  /** Newest activityDate, epoch milliseconds; `-Infinity` without records. */
+  readonly newest: number
+}
+
+/** Whether an answer has what every page has. `result` may be absent, null or empty; the token never. */
+export const isPage = (json: Answer["json"]): boolean =>
+  typeof json.moreResult === "boolean" &&
+  typeof json.nextPageToken === "string" &&
+  json.nextPageToken !== "" &&
+  (json.result === undefined || json.result === null || Array.isArray(json.result))
+
+/** Where an element and its schema disagree: paths, never the values there. */
+const pathsOf = (kind: Kind, element: unknown): ReadonlyArray<string> => {
+  const checked = Schema.validateEither(kind.schema as Schema.Schema<unknown>)(element, { errors: "all" })
+  if (Either.isRight(checked)) return []
+  const issues = ArrayFormatter.formatErrorSync(checked.left)
+  return [...new Set(issues.map((issue) => issue.path.map(String).join(".") || "(the whole element)"))]
+}
+
+/** The elements of a page as records, each with the very characters that came. */
+export const decode = (
+  kind: Kind,
+  answer: Answer,
+  undecodable: "fail" | "keep",
+  wanted: ReadonlySet<number> | undefined,
+): Effect.Effect<Decoded, Undecodable> => {
+  const elements = (answer.json.result ?? []) as ReadonlyArray<unknown>
+  const texts = elements.length === 0 ? [] : jsonText.elements(jsonText.member(answer.text, "result") ?? "")
+  const records: Array<ActivityRecord.ActivityRecord<AnyActivity>> = []
+  const rejected: Array<ActivityRecord.Rejected> = []
+  let newest = Number.NEGATIVE_INFINITY
+  for (let index = 0; index < elements.length; index++) {
+    const element = elements[index]
+    const text = texts[index] ?? ""
+    if (kind.isElement(element)) {
+      const raw = element as Received
+      newest = Math.max(newest, instant.parse(raw.activityDate))
+      if (wanted === undefined || wanted.has(raw.activityTypeId)) {
+        records.push(ActivityRecord.fromPage(kind.tag, text, raw))
+      }
+    } else {
+      const paths = pathsOf(kind, element)
+      if (undecodable === "fail") {
+        const { requestId } = answer
+        return Effect.fail(new Undecodable({ endpoint: kind.endpoint, requestId, attempts: 1, index, paths }))
+      }
+      rejected.push({ text, index, paths })
+    }
+  }
+  return Effect.succeed({
+    records: Chunk.unsafeFromArray(records),
+    rejected: Chunk.unsafeFromArray(rejected),
+    newest,
+  })
+}
