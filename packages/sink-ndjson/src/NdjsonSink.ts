@@ -1,0 +1,254 @@
+/**
+ * Activities into NDJSON files: one line each, exactly once on one disk, over a crash or `kill -9` at any instant.
+ *
+ * A batch is appended and synced, then the checkpoint file beside it (`<path>.checkpoint.json`) is replaced in one
+ * step; it says how many bytes of the file count and how far each subscription has come. On start the file is cut back
+ * to that length. What does not fit its checkpoint is refused with advice, never cut or overwritten.
+ *
+ * One layer is one file, one lock and one checkpoint file; any number of subscriptions may share it. A second layer or
+ * process on the same file fails with `InUse`. For Linux and macOS, on a disk of the machine itself.
+ *
+ * @example
+ * import { NdjsonSink } from "@effect-marketo/sink-ndjson"
+ *
+ * // activities.ndjson.gz, and activities-000001.ndjson.gz, … for each full or ended day
+ * export const sink = NdjsonSink.layer({
+ *   path: "activities.ndjson.gz",
+ *   gzip: true,
+ *   rotation: { maxBytes: 1_000_000_000, every: "1 day" }
+ * })
+ *
+ * @since 0.1.0
+ */
+import * as fs from "node:fs/promises"
+import * as nodePath from "node:path"
+import { promisify } from "node:util"
+import * as zlib from "node:zlib"
+import * as ActivityRecord from "@effect-marketo/core/ActivityRecord"
+import * as ActivitySink from "@effect-marketo/core/ActivitySink"
+import * as Checkpoint from "@effect-marketo/core/Checkpoint"
+import { SinkError } from "@effect-marketo/core/SinkError"
+import * as Subscription from "@effect-marketo/core/Subscription"
+import type * as Chunk from "effect/Chunk"
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as checkpointFile from "./internal/checkpointFile.js"
+import { io, refused, sink } from "./internal/io.js"
+import * as journal from "./internal/journal.js"
+import * as lock from "./internal/lock.js"
+import * as paths from "./internal/paths.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** The file that is written to. Its folder must exist. */
+  readonly path: string
+  /**
+   * Where elements go that could not be decoded, one a line as Marketo sent them; no two sinks may share it. It is
+   * compressed as the file is, and never rotated. Default: `path` with `.rejected` before its extension, e.g.
+   * `activities.rejected.ndjson`; made with its first element.
+   */
+  readonly rejectedPath?: string | undefined
+  /** Each batch becomes one gzip member; name the file `….ndjson.gz`. Default: `false`. */
+  readonly gzip?: boolean | undefined
+  /**
+   * When a file is full, it becomes `activities-000001.ndjson` and so on, and is not touched again. Looked at before
+   * each batch, an empty one too. Default: never.
+   */
+  readonly rotation?:
+    | {
+        /** Largest size in bytes; only a single batch that is larger exceeds it. Default: no limit. */
+        readonly maxBytes?: number | undefined
+        /** Longest time between the first batch in a file and the last. Default: no limit. */
+        readonly every?: Duration.DurationInput | undefined
+      }
+    | undefined
+}
+
+/** How long the end of the layer waits for a write in hand. */
+const releaseLimit = Duration.seconds(10)
+
+const compress = promisify(zlib.gzip)
+
+const encode = (
+  records: Chunk.Chunk<{ readonly text: string }>,
+  gzip: boolean,
+): Effect.Effect<Uint8Array, SinkError> => {
+  const lines = Buffer.from(ActivityRecord.toNdjson(records))
+  return gzip && lines.length > 0 ? io("compress a batch", () => compress(lines)) : Effect.succeed(lines)
+}
+
+const checkRotation = ({ every, maxBytes }: NonNullable<Options["rotation"]>): Effect.Effect<void, SinkError> => {
+  const wrong = (option: string) =>
+    new SinkError({ sink, reason: "Other", description: `rotation.${option} must be greater than zero` })
+  if (maxBytes !== undefined && !(maxBytes > 0)) return wrong("maxBytes")
+  if (every !== undefined && Duration.lessThanOrEqualTo(every, Duration.zero)) return wrong("every")
+  return Effect.void
+}
+
+/** One name at two instances in one file is taken for a mistake: a pipeline pointed at another instance. */
+const refuseOtherInstance = (
+  file: string,
+  subscription: Subscription.Subscription,
+  subscriptions: Readonly<Record<string, string>>,
+): Effect.Effect<void, SinkError> => {
+  const others = Object.keys(subscriptions)
+    .map((key) => key.slice(0, key.indexOf("/")))
+    .filter((instance) => instance !== subscription.instance)
+  const other = others.find((instance) => Subscription.key({ ...subscription, instance }) in subscriptions)
+  return other === undefined
+    ? Effect.void
+    : refused(
+        `${file} has the activities of "${subscription.name}" at ${other}, and this one reads from ${subscription.instance}. Connect to ${other}, or use another name or another path`,
+      )
+}
+
+/**
+ * The service, holding the lock until its scope closes. Fails when the files do not fit their checkpoint
+ * (`CheckpointRefused`), when another process or layer writes them (`InUse`, after about half a second), and when the
+ * folder cannot be written (`Unavailable`).
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<ActivitySink.Service, SinkError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { gzip = false, rotation = {} } = options
+    yield* checkRotation(rotation)
+    const resolved = yield* paths.resolve(options.path, options.rejectedPath)
+
+    const semaphore = yield* Effect.makeSemaphore(1)
+    let opened: journal.Journal | undefined
+    let released = false
+    const closeJournal = Effect.suspend(() => {
+      const closing = opened?.close ?? Effect.void
+      opened = undefined
+      return closing
+    })
+
+    const folder = yield* Effect.acquireRelease(
+      Effect.gen(function* () {
+        const folder = yield* io(`open ${resolved.folder}`, () => fs.open(resolved.folder, "r"))
+        const closeFolder = Effect.ignoreLogged(io(`close ${resolved.folder}`, () => folder.close()))
+        const unlock = yield* Effect.onError(lock.acquire(resolved, folder), () => closeFolder)
+        return { folder, close: Effect.zipRight(unlock, closeFolder) }
+      }),
+      ({ close }) =>
+        // a write that hangs keeps the lock: nobody else may write before it ended
+        semaphore.take(1).pipe(
+          Effect.interruptible,
+          Effect.timeout(releaseLimit),
+          Effect.zipRight(Effect.zipRight(closeJournal, close)),
+          Effect.zipRight(
+            Effect.suspend(() => {
+              released = true
+              return semaphore.release(1)
+            }),
+          ),
+          Effect.catchAll(() =>
+            Effect.logWarning(`a write to ${resolved.file} hangs; it stays locked until this process ends`),
+          ),
+        ),
+    )
+
+    const journalOptions: journal.Options = {
+      paths: resolved,
+      folder: folder.folder,
+      gzip,
+      maxBytes: rotation.maxBytes ?? Number.POSITIVE_INFINITY,
+      every: Duration.decode(rotation.every ?? Duration.infinity),
+    }
+
+    // Not interrupted half way, so that the file is whole whenever this process lets go of it in good order.
+    const withJournal = <A>(use: (journal: journal.Journal) => Effect.Effect<A, SinkError>) =>
+      Effect.gen(function* () {
+        if (released) {
+          const description = `the layer that writes ${resolved.file} has ended; write while it is provided`
+          return yield* new SinkError({ sink, reason: "Unavailable", description })
+        }
+        opened ??= yield* journal.open(journalOptions)
+        return yield* use(opened)
+      }).pipe(Effect.uninterruptible, semaphore.withPermits(1))
+
+    yield* withJournal(() => Effect.void)
+
+    const writers = new Map<string, object>()
+
+    const open: ActivitySink.Service["open"] = (subscription) =>
+      Effect.gen(function* () {
+        const key = Subscription.key(subscription)
+        const token = {}
+        const spend = Effect.sync(() => {
+          if (writers.get(key) === token) writers.delete(key)
+        })
+        yield* Effect.addFinalizer(() => spend)
+        const json = yield* withJournal((journal) =>
+          Effect.gen(function* () {
+            const subscriptions = yield* journal.subscriptions
+            yield* refuseOtherInstance(resolved.file, subscription, subscriptions)
+            writers.set(key, token)
+            return Option.fromNullable(subscriptions[key])
+          }),
+        )
+        const write: ActivitySink.Writer["write"] = (batch) =>
+          Effect.gen(function* () {
+            const data = yield* encode(batch.records, gzip)
+            const rejected = yield* encode(batch.rejected, gzip)
+            const json = Checkpoint.toJson(batch.checkpoint)
+            yield* withJournal((journal) => {
+              if (writers.get(key) === token) {
+                return Effect.onError(journal.commit({ key, json, data, rejected }), () => closeJournal)
+              }
+              const description = `this writer of ${key} is spent: another one took over, or an earlier write failed or was interrupted. It wrote nothing; open a new one`
+              return new SinkError({ sink, reason: "Fenced", description })
+            })
+          }).pipe(Effect.onError(() => spend))
+        return { subscription, checkpoint: yield* ActivitySink.readCheckpoint(sink, subscription, json), write }
+      })
+
+    return ActivitySink.ActivitySink.of({ name: sink, delivery: "exactly-once", open })
+  })
+
+/**
+ * See `make`. Bind it to a `const` when several pipelines share it: each call is a layer of its own, and the second one
+ * on a file fails with `InUse`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<ActivitySink.ActivitySink, SinkError> =>
+  Layer.scoped(ActivitySink.ActivitySink, make(options))
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Config.Wrap<Options>,
+): Layer.Layer<ActivitySink.ActivitySink, SinkError | ConfigError> =>
+  Layer.scoped(ActivitySink.ActivitySink, Effect.flatMap(Config.unwrap(options), make))
+
+/**
+ * The files of a sink in the order of writing: the rotated ones that are still in the folder, then, if there is one, the
+ * file that is written to. Rotated files are complete and yours to move. The last one may end, while a sink is running
+ * or after a crash, in bytes of a batch that does not count yet.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const files = (path: string): Effect.Effect<ReadonlyArray<string>, SinkError> =>
+  Effect.gen(function* () {
+    const resolved = yield* paths.resolve(path)
+    const stored = yield* checkpointFile.read(resolved)
+    const rotations = Option.match(stored, { onNone: () => 0, onSome: ({ rotations }) => rotations })
+    const names = new Set(yield* io(`list ${resolved.folder}`, () => fs.readdir(resolved.folder)))
+    const all = Array.from({ length: rotations }, (_, i) => paths.rotated(resolved, i + 1))
+    return [...all, resolved.file].filter((file) => names.has(nodePath.basename(file)))
+  })

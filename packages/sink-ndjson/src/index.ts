@@ -1,0 +1,2 @@
+/** Activities into NDJSON files, exactly once on one disk. */
+export * as NdjsonSink from "./NdjsonSink.js"

@@ -1,0 +1,64 @@
+/**
+ * Where a sink's files are.
+ *
+ * @since 0.1.0
+ */
+import * as fs from "node:fs/promises"
+import * as path from "node:path"
+import { SinkError } from "@effect-marketo/core/SinkError"
+import * as Effect from "effect/Effect"
+import { codeOf, io, sink } from "./io.js"
+
+export interface Paths {
+  readonly folder: string
+  /** The file's name in `folder`. */
+  readonly name: string
+  readonly file: string
+  readonly rejected: string
+  readonly checkpoint: string
+  /** The checkpoint while it is being written. */
+  readonly temporary: string
+}
+
+/** `a.ndjson.gz` → `a` and `.ndjson.gz`. */
+const split = (name: string): readonly [stem: string, extension: string] => {
+  const [, stem = name, extension = ""] = /^(.+?)(\.[^.]+(?:\.gz)?)?$/.exec(name) ?? []
+  return [stem, extension]
+}
+
+/** The final name of the `n`th rotated file, from 1. Names sort in the order of writing. */
+export const rotated = ({ folder, name }: Paths, n: number): string => {
+  const [stem, extension] = split(name)
+  return path.join(folder, `${stem}-${String(n).padStart(6, "0")}${extension}`)
+}
+
+/** One file has one name here, whatever links lead to it: the lock and the checkpoint hang on the name. */
+const real = (given: string): Effect.Effect<string, SinkError> =>
+  io(`find ${given}`, async () => {
+    const folder = await fs.realpath(path.dirname(given))
+    const file = path.join(folder, path.basename(given))
+    const isLink = await fs.lstat(file).then(
+      (stat) => stat.isSymbolicLink(),
+      (cause) => (codeOf(cause) === "ENOENT" ? false : Promise.reject(cause)),
+    )
+    return isLink ? fs.realpath(file) : file
+  })
+
+/** The folder must exist: one that is made silently hides a disk that was not mounted. */
+export const resolve = (given: string, rejectedGiven?: string | undefined): Effect.Effect<Paths, SinkError> =>
+  Effect.gen(function* () {
+    const file = yield* real(given)
+    const folder = path.dirname(file)
+    const name = path.basename(file)
+    const [stem, extension] = split(name)
+    const rejected = yield* real(rejectedGiven ?? path.join(folder, `${stem}.rejected${extension}`))
+    if (rejected === file) {
+      return yield* new SinkError({
+        sink,
+        reason: "Other",
+        description: `path and rejectedPath are the same file, ${file}; give rejectedPath a name of its own`,
+      })
+    }
+    const checkpoint = `${file}.checkpoint.json`
+    return { folder, name, file, rejected, checkpoint, temporary: `${checkpoint}.tmp` }
+  })
