@@ -44,10 +44,11 @@ const Delay = Schema.Union(
     Schema.Literal("millis", "second", "seconds", "minute", "minutes", "hour", "hours", "day", "days"),
   ),
 ).pipe(
-  Schema.filter((delay) => typeof delay === "number" || Duration.toMillis(delay) >= 0, {
-    message: () => "a time that is zero or more",
+  Schema.filter((delay) => typeof delay === "number" || Duration.toMillis(delay) >= 0),
+  Schema.annotations({
+    identifier: "Delay",
+    message: () => ({ message: `Expected milliseconds, or a text such as "2 seconds"`, override: true }),
   }),
-  Schema.annotations({ identifier: "Delay", description: `milliseconds, or a text such as "2 seconds"` }),
 )
 
 const when = {

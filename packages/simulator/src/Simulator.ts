@@ -10,9 +10,29 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import type { Endpoint, Fault } from "./Fault.js"
 import { makeClient } from "./internal/inProcess.js"
 import { Marketo } from "./internal/marketo.js"
+import { serve } from "./internal/socket.js"
+
+/**
+ * The server cannot listen on its port.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ServeError extends Schema.TaggedError<ServeError>("@effect-marketo/simulator/ServeError")("ServeError", {
+  port: Schema.Number,
+  cause: Schema.Defect,
+}) {
+  override get message(): string {
+    const { code } = Object(this.cause) as { readonly code?: unknown }
+    return code === "EADDRINUSE"
+      ? `Port ${this.port} is in use: choose another, or 0 for any free one`
+      : `Cannot listen on port ${this.port} of localhost${code === undefined ? "" : ` (${code})`}`
+  }
+}
 
 /**
  * @since 0.1.0
@@ -72,6 +92,15 @@ export interface Options {
   readonly codes?: Codes | undefined
   /** What goes wrong, and when. Default: nothing. */
   readonly faults?: ReadonlyArray<Fault> | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ServerOptions extends Options {
+  /** Default: 0, any free port. */
+  readonly port?: number | undefined
 }
 
 /**
@@ -248,5 +277,25 @@ export const layer = (options: Options = {}): Layer.Layer<Simulator | HttpClient
       return Context.make(Simulator, makeService(marketo, url)).pipe(
         Context.add(HttpClient.HttpClient, makeClient(marketo, url)),
       )
+    }),
+  )
+
+/**
+ * On `localhost`, over a real socket, for any HTTP client and any language. It closes with its scope: within a second, whoever
+ * is still connected. Fails if the port is taken; dies if an option is out of its range.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerServer = (options: ServerOptions = {}): Layer.Layer<Simulator, ServeError> =>
+  Layer.scoped(
+    Simulator,
+    Effect.gen(function* () {
+      const marketo = yield* Effect.sync(() => new Marketo(options, { gzip: true }))
+      const port = yield* Effect.mapError(
+        serve(marketo, options.port ?? 0),
+        (cause) => new ServeError({ port: options.port ?? 0, cause }),
+      )
+      return makeService(marketo, `http://localhost:${port}`)
     }),
   )

@@ -15,22 +15,26 @@ export interface Envelope {
   readonly moreResult?: boolean
 }
 
-export const identity = Effect.gen(function* () {
-  const { clientId, clientSecret, url } = yield* Simulator.Simulator
-  const client = yield* HttpClient.HttpClient
-  const response = yield* client.get(`${url}/identity/oauth/token`, {
-    urlParams: { grant_type: "client_credentials", client_id: clientId, client_secret: clientSecret },
+export const askIdentity = (secret?: string) =>
+  Effect.gen(function* () {
+    const { clientId, clientSecret, url } = yield* Simulator.Simulator
+    const client = yield* HttpClient.HttpClient
+    const response = yield* client.get(`${url}/identity/oauth/token`, {
+      urlParams: { grant_type: "client_credentials", client_id: clientId, client_secret: secret ?? clientSecret },
+    })
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (yield* response.json) as {
+        readonly access_token: string
+        readonly expires_in: number
+        readonly token_type?: string
+        readonly error?: string
+      },
+    }
   })
-  return {
-    status: response.status,
-    headers: response.headers,
-    body: (yield* response.json) as {
-      readonly access_token: string
-      readonly expires_in: number
-      readonly error?: string
-    },
-  }
-})
+
+export const identity = askIdentity()
 
 export const accessToken = Effect.map(identity, ({ body }) => body.access_token)
 
@@ -68,6 +72,13 @@ export const readAll = (token: string, path: string, params: Params, start: stri
       nextPageToken = page.nextPageToken ?? ""
     }
   })
+
+export const activitiesPath = "/rest/v1/activities.json"
+
+/** Ten of the standard types. */
+export const tenTypes = "1,2,3,6,7,8,9,10,11,13"
+
+export const typesOf = (activityTypeIds: string) => new Set(activityTypeIds.split(",").map(Number))
 
 /** The elements of `result` as they stand in the body. */
 export const elementTexts = (body: string): ReadonlyArray<string> => {

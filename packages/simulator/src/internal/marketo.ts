@@ -124,7 +124,7 @@ export class Marketo {
     const replacement = fault === undefined ? undefined : replacementOf(fault)
     if (replacement !== undefined && !replacement.executed) return replacement.outcome
     const outcome = this.#execute(request, params, fault, call)
-    call.executed = outcome._tag === "Success"
+    call.executed = outcome._tag === "Success" || (outcome._tag === "Plain" && outcome.status === 200)
     call.records = outcome._tag === "Success" ? (outcome.elements?.length ?? 0) : 0
     return replacement?.outcome ?? outcome
   }

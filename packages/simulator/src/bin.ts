@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+/**
+ * The command `marketo-simulator`: prints one line of JSON, `{"url":…,"clientId":…,"clientSecret":…}`, and serves until it
+ * is told to stop.
+ *
+ * @since 0.1.0
+ */
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { readFaults } from "./internal/faultFile.js"
+import * as Simulator from "./Simulator.js"
+
+const whole = (name: string, most: number) =>
+  Options.integer(name).pipe(
+    Options.filterMap(
+      (n) => (n >= 0 && n <= most ? Option.some(n) : Option.none()),
+      `--${name} must be between 0 and ${most}`,
+    ),
+  )
+
+const options = {
+  port: whole("port", 65_535).pipe(
+    Options.withDescription("port on localhost; 0 is any free one"),
+    Options.withDefault(0),
+  ),
+  seed: whole("seed", 2 ** 31).pipe(
+    Options.withDescription("everything generated follows from it"),
+    Options.withDefault(7),
+  ),
+  activities: whole("activities", 10_000_000).pipe(
+    Options.withDescription("size of the generated data set"),
+    Options.withDefault(1_000),
+  ),
+  faults: Options.file("faults", { exists: "either" }).pipe(
+    Options.withDescription("JSON file with an array of faults"),
+    Options.optional,
+  ),
+  latency: whole("latency-ms", 600_000).pipe(
+    Options.withDescription("how long each call takes, in milliseconds"),
+    Options.withDefault(0),
+  ),
+  gzip: Options.boolean("gzip", { ifPresent: true, negationNames: ["no-gzip"] }).pipe(
+    Options.withDescription("compress bodies of 1,024 bytes and more when asked to"),
+    Options.withDefault(true),
+  ),
+}
+
+const announce = Effect.flatMap(Simulator.Simulator, ({ clientId, clientSecret, url }) =>
+  Console.log(JSON.stringify({ url, clientId, clientSecret })),
+)
+
+const simulate = Command.make("marketo-simulator", options, ({ activities, faults, gzip, latency, port, seed }) =>
+  Effect.gen(function* () {
+    const script = Option.isSome(faults) ? yield* readFaults(faults.value) : []
+    const server = Simulator.layerServer({ activities, faults: script, gzip, latency, port, seed })
+    return yield* Layer.launch(Layer.provide(Layer.effectDiscard(announce), server))
+  }),
+).pipe(Command.withDescription("A Marketo for tests: the Activities REST API on localhost, with generated data"))
+
+const printed = (error: { readonly message: string }) => Console.error(error.message)
+
+Command.run(simulate, { name: "marketo-simulator", version: "0.1.0" })(process.argv).pipe(
+  // mistakes in the arguments are printed already
+  Effect.tapErrorTag("FaultFileError", printed),
+  Effect.tapErrorTag("ServeError", printed),
+  Effect.provide(NodeContext.layer),
+  NodeRuntime.runMain({ disableErrorReporting: true }),
+)
