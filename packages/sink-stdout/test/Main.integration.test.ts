@@ -1,0 +1,188 @@
+/** Real processes in real pipes: what a shell sees of a program that `Main.runMain` runs. */
+import { execFile, spawn } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+
+const fixture = fileURLToPath(new URL("./fixtures/writer.ts", import.meta.url))
+// where `tsx` is found
+const cwd = fileURLToPath(new URL("..", import.meta.url))
+const node = ["--conditions=@effect-marketo/source", "--import", "tsx", fixture]
+const writer = `"${process.execPath}" ${node.join(" ")}`
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "stdout-sink-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true })),
+)
+
+interface Outcome {
+  readonly stdout: string
+  /** Of the writer, from its log to its last words. */
+  readonly stderr: string
+  /** Of the writer, as the shell has it. */
+  readonly code: number
+}
+
+/** Runs a command line with the writer in it; `$DIR` is a folder for its files. */
+const run = (args: string, line: (writer: string) => string = (writer) => writer) =>
+  Effect.gen(function* () {
+    const path = yield* folder
+    const script = line(`{ ${writer} ${args} 2> "$DIR/stderr"; echo $? > "$DIR/code"; }`)
+    const options = { cwd, env: { ...process.env, DIR: path }, maxBuffer: 2 ** 24 }
+    return yield* Effect.async<Outcome>((resume) => {
+      const child = execFile("bash", ["-c", script], options, (_error, stdout) =>
+        resume(
+          Effect.sync(() => ({
+            stdout,
+            stderr: readFileSync(join(path, "stderr"), "utf8"),
+            code: Number(readFileSync(join(path, "code"), "utf8")),
+          })),
+        ),
+      )
+      return Effect.sync(() => child.kill("SIGKILL"))
+    })
+  })
+
+/** How many lines are the records 0, 1, 2 … in this order. */
+const inOrder = (ndjson: string): number => {
+  const lines = ndjson.split("\n").slice(0, -1)
+  const wrong = lines.findIndex((line, i) => JSON.parse(line).n !== i)
+  return wrong === -1 ? lines.length : wrong
+}
+
+describe("Main.runMain with StdoutSink", () => {
+  it.scopedLive(
+    "stdout has the records and nothing else, stderr the logs",
+    () =>
+      Effect.gen(function* () {
+        const { code, stderr, stdout } = yield* run("10")
+        assert.strictEqual(inOrder(stdout), 3000)
+        assert.match(stderr, /started[\s\S]*released/)
+        assert.strictEqual(code, 0)
+      }),
+    30_000,
+  )
+
+  it.scopedLive(
+    "ends in silence under `| head -n 3`",
+    () =>
+      Effect.gen(function* () {
+        const { code, stderr, stdout } = yield* run("100000", (w) => `${w} | head -n 3`)
+        assert.strictEqual(inOrder(stdout), 3)
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(messages(stderr), ["started", "released"])
+      }),
+    30_000,
+  )
+
+  it.scopedLive(
+    "ends in silence when nobody ever reads",
+    () =>
+      Effect.gen(function* () {
+        const { code, stderr } = yield* run("1", (w) => `${w} | true`)
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(messages(stderr), ["started", "released"])
+      }),
+    30_000,
+  )
+
+  it.scopedLive(
+    "waits for a slow reader with memory that does not grow, and loses nothing",
+    () =>
+      Effect.gen(function* () {
+        const { code, stderr, stdout } = yield* run("2000", (w) => `${w} | { sleep 2; cat; } | wc -lc`)
+        assert.match(stdout, /^\s*600000 \s*39\d{7}\s*$/) // 390 MB
+        assert.isBelow(Number(/peak (\d+) MB/.exec(stderr)?.[1]), 250)
+        assert.strictEqual(code, 0)
+      }),
+    60_000,
+  )
+
+  it.scopedLive(
+    "writes a file whole",
+    () =>
+      Effect.gen(function* () {
+        const { code, stdout } = yield* run("10", (w) => `${w} > "$DIR/out"; cat "$DIR/out"`)
+        assert.strictEqual(inOrder(stdout), 3000)
+        assert.strictEqual(code, 0)
+      }),
+    30_000,
+  )
+
+  it.scopedLive(
+    "a file that takes a part of a batch is an error, in one line",
+    () =>
+      Effect.gen(function* () {
+        const { code, stderr } = yield* run("10", (w) => `ulimit -f 300; ${w} > "$DIR/out"`) // 1 KB each
+        assert.strictEqual(code, 1)
+        assert.deepStrictEqual(messages(stderr).slice(0, 2), ["started", "released"])
+        assert.match(stderr, /\nstdout: the output takes no more \(EFBIG\)[^\n]*\n$/)
+      }),
+    30_000,
+  )
+
+  it.scopedLive(
+    "a device that takes nothing is an error, in one line",
+    () =>
+      Effect.gen(function* () {
+        const { code, stderr } = yield* run("10", (w) => `${w} > /dev/full`)
+        assert.strictEqual(code, 1)
+        assert.match(stderr, /\nstdout: the output takes no more \(ENOSPC\)[^\n]*\n$/)
+      }),
+    30_000,
+  )
+
+  it.scopedLive(
+    "an expected failure is its message on stderr and exit code 1",
+    () =>
+      Effect.gen(function* () {
+        const { code, stderr } = yield* run("1 fail", (w) => `${w} > /dev/null`)
+        assert.strictEqual(code, 1)
+        assert.match(stderr, /\nthe token was refused; give the client the right role\n$/)
+      }),
+    30_000,
+  )
+
+  it.scopedLive(
+    "a defect comes with its trace",
+    () =>
+      Effect.gen(function* () {
+        const { code, stderr } = yield* run("1 die", (w) => `${w} > /dev/null`)
+        assert.strictEqual(code, 1)
+        assert.match(stderr, /Error: a bug\n {4}at /)
+      }),
+    30_000,
+  )
+
+  for (const [signal, expected] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
+    it.scopedLive(
+      `${signal} runs the finalisers and exits with ${expected}`,
+      () =>
+        Effect.gen(function* () {
+          const child = spawn(process.execPath, [...node, "1", "wait"], { cwd, stdio: ["ignore", "ignore", "pipe"] })
+          yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
+          let stderr = ""
+          const code = yield* Effect.async<number | null>((resume) => {
+            child.stderr.on("data", (chunk) => {
+              stderr += String(chunk)
+              if (stderr.includes("peak") && !child.killed) child.kill(signal)
+            })
+            child.on("close", (exitCode) => resume(Effect.succeed(exitCode)))
+          })
+          assert.strictEqual(code, expected)
+          assert.match(stderr, /released/)
+        }),
+      30_000,
+    )
+  }
+})
+
+/** What was logged, without time, level and fiber. */
+const messages = (stderr: string): ReadonlyArray<string> =>
+  stderr.split("\n").flatMap((line) => (line === "" ? [] : [line.replace(/^\[.*?\]\s+INFO\s+\(#\d+\):\s*/, "")]))
