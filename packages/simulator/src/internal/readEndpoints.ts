@@ -122,7 +122,9 @@ const page = (
       fault?.fault === "shortPage" ? Math.min(fault.records, batchSize) : batchSize,
       (entry) => filter(entry) && log.happened(entry) >= position.since && kept(entry),
     )
-    const next = pagingTokens.encode({ since: position.since, entry: log.entryBefore(scan.next), turn: 0 })
+    // a short page may end where it began, and one with more to come has a new token all the same
+    const turn = fault?.fault === "shortPage" ? position.turn + 1 : 0
+    const next = pagingTokens.encode({ since: position.since, entry: log.entryBefore(scan.next), turn })
     const same = fault?.fault === "sameToken"
     return success(
       { nextPageToken: same ? token : next, moreResult: same || fault?.fault === "shortPage" || scan.more },
