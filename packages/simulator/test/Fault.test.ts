@@ -166,8 +166,8 @@ describe("what", () => {
       const { nextPageToken, token } = yield* firstPage
       const pages = yield* readAll(token, activitiesPath, params, nextPageToken)
       assert.deepStrictEqual(
-        pages.slice(0, 5).map((page) => page.result?.length),
-        [7, undefined, undefined, undefined, 300],
+        pages.slice(0, 6).map((page) => page.result?.length),
+        [undefined, 7, undefined, undefined, undefined, 300],
       )
       assert.strictEqual(new Set([nextPageToken, ...pages.map((page) => page.nextPageToken)]).size, pages.length + 1)
       const served = pages.flatMap((page) => page.result ?? [])
@@ -179,7 +179,11 @@ describe("what", () => {
         whole.flatMap((page) => page.result ?? []),
       )
     }).pipe(
-      provide({ fault: "shortPage", records: 7, ...onActivities }, { fault: "emptyPage", times: 3, ...onActivities }),
+      provide(
+        { fault: "shortPage", records: 0, ...onActivities },
+        { fault: "shortPage", records: 7, ...onActivities },
+        { fault: "emptyPage", times: 3, ...onActivities },
+      ),
     ),
   )
 

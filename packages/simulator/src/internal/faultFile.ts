@@ -19,6 +19,9 @@ const place = (text: string, message: string): string => {
   return ` at line ${lines.length}, column ${(lines[lines.length - 1] as string).length + 1}`
 }
 
+/** Members that may be left out may also be undefined, which no JSON file can make them. */
+const isAboutJson = ({ message }: ArrayFormatterIssue): boolean => !message.startsWith("Expected undefined")
+
 const line = ({ message, path: [index, ...path] }: ArrayFormatterIssue): string =>
   index === undefined
     ? message
@@ -36,6 +39,6 @@ export const readFaults = (path: string): Effect.Effect<ReadonlyArray<Fault>, Fa
       catch: (error) => fail(`it is not JSON${place(text, String(error))}: ${String(error)}`),
     })
     return yield* Either.mapLeft(decodeScript(json), (error) =>
-      fail(`\n${ArrayFormatter.formatErrorSync(error).map(line).join("\n")}`),
+      fail(`\n${ArrayFormatter.formatErrorSync(error).filter(isAboutJson).map(line).join("\n")}`),
     )
   })

@@ -1,4 +1,6 @@
+/** When faults are due, and what they put in the place of an answer. */
 import type { Endpoint, Fault } from "../Fault.js"
+import { gatewayPage, jsonHeaders, messageOf, type Outcome } from "./outcome.js"
 
 const pages: ReadonlySet<Endpoint> = new Set(["activities", "leadchanges", "deletedleads"])
 
@@ -58,5 +60,36 @@ export class FaultScript {
       }
     }
     return taken
+  }
+}
+
+export interface Replacement {
+  /** Whether the call is carried out all the same. */
+  readonly executed: boolean
+  readonly outcome: Outcome
+}
+
+/** The outcome that a fault puts in the place of the real one; undefined for faults that only change it. */
+export const replacementOf = (fault: Fault): Replacement | undefined => {
+  switch (fault.fault) {
+    case "error": {
+      const errors = [fault.code].flat().map((code) => ({
+        code: fault.numeric === true ? Number(code) : String(code),
+        ...(fault.message === null ? {} : { message: fault.message ?? messageOf(code) }),
+      }))
+      return { executed: fault.executed ?? false, outcome: { _tag: "Refusal", errors } }
+    }
+    case "http": {
+      const page = gatewayPage(fault.status)
+      return { executed: fault.executed ?? false, outcome: { ...page, body: fault.body ?? page.body } }
+    }
+    case "empty":
+    case "cut": // of which nothing is sent
+      return {
+        executed: fault.executed ?? false,
+        outcome: { _tag: "Plain", status: 200, headers: jsonHeaders, body: "" },
+      }
+    default:
+      return undefined
   }
 }

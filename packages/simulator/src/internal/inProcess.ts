@@ -38,12 +38,12 @@ const toWeb = (answer: Answer): Response => {
   const { body, cut, headers, status } = answer
   const bytes = body instanceof Uint8Array ? body : collect(body)
   if (typeof cut !== "number") return new Response(bytes as Uint8Array<ArrayBuffer>, { status, headers })
-  let sent = false
   const stream = new ReadableStream<Uint8Array>({
+    start(controller) {
+      if (cut > 0) controller.enqueue(bytes.subarray(0, cut))
+    },
     pull(controller) {
-      if (sent) return controller.error(new Error("other side closed"))
-      sent = true
-      controller.enqueue(bytes.subarray(0, Math.max(1, cut)))
+      controller.error(new Error("other side closed"))
     },
   })
   return new Response(stream, { status, headers })

@@ -2,20 +2,20 @@
  * The simulated Marketo. A call is decided as a whole at the instant it arrives; the transports only let the time go by that
  * it takes, and send the answer.
  */
-import { gzipSync } from "node:zlib"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import type { Fault } from "../Fault.js"
 import type { Call, NewActivity, Options, StoredActivity } from "../Simulator.js"
 import { AccessTokens } from "./accessTokens.js"
 import { ActivityLog } from "./activityLog.js"
-import { FaultScript } from "./faultScript.js"
+import { FaultScript, replacementOf } from "./faultScript.js"
 import { type Answer, maxBodyBytes, maxTargetBytes, type Request } from "./http.js"
 import { identity } from "./identity.js"
-import { gatewayPage, jsonHeaders, messageOf, type Outcome, refusal, type Success } from "./outcome.js"
+import { gatewayPage, type Outcome, refusal } from "./outcome.js"
 import { makePagingTokens, type PagingTokens } from "./pagingToken.js"
 import { hash } from "./random.js"
 import { readRoutes } from "./readEndpoints.js"
+import { render } from "./render.js"
 import { makeSettings, type Settings } from "./settings.js"
 import { Usage } from "./usage.js"
 
@@ -55,18 +55,18 @@ export class Marketo {
   }
 
   answer(request: Request, now: number): Answer {
-    const url = new URL(`http://marketo${request.target}`)
-    if (url.pathname.startsWith("/_simulator/")) return this.#inspect(url.pathname)
-    const endpoint = url.pathname === identityPath ? "identity" : (readRoutes.get(url.pathname)?.endpoint ?? "unknown")
+    const [path = "", query = ""] = request.target.split("?", 2)
+    if (path.startsWith("/_simulator/")) return this.#inspect(path)
+    const endpoint = path === identityPath ? "identity" : (readRoutes.get(path)?.endpoint ?? "unknown")
     const number = endpoint === "identity" ? undefined : ++this.#arrived
     const fault = this.#faults.take({ number, endpoint, method: request.method })
-    const params = parameters(request, url)
+    const params = parameters(request, query)
     const call: Draft = {
       number,
       at: now,
       endpoint,
       method: request.method,
-      path: url.pathname,
+      path,
       query: withoutSecrets(params),
       status: undefined,
       code: undefined,
@@ -83,10 +83,11 @@ export class Marketo {
     call.code = outcome._tag === "Refusal" ? String(outcome.errors[0]?.code) : undefined
     if (number !== undefined && (call.executed || outcome._tag === "Refusal")) this.usage.count(now, call.code)
     const requestId = `${(hash(this.settings.seed, number ?? 0) & 0xfffff).toString(16)}#${now.toString(16)}`
-    const answer = this.#render(outcome, requestId, fault, request)
-    call.status = answer.cut === undefined ? answer.status : undefined
+    const zip = this.settings.gzip && /\bgzip\b/.test(request.headers["accept-encoding"] ?? "")
+    const sent = render(outcome, { requestId, emptyResult: this.settings.emptyResult, zip, fault })
+    call.status = sent.cut === undefined ? sent.status : undefined
     return {
-      ...answer,
+      ...sent,
       delayMillis: this.settings.latencyMillis + Duration.toMillis(fault?.delay ?? 0),
       done: () => {
         if (number !== undefined) this.usage.leave()
@@ -132,8 +133,8 @@ export class Marketo {
   #execute(request: Request, params: URLSearchParams, fault: Fault | undefined, call: Draft): Outcome {
     const { method } = request
     const now = call.at
-    if (Buffer.byteLength(request.target) > maxTargetBytes) return gatewayPage(414, "Request-URI Too Large")
-    if (request.body.length > maxBodyBytes) return gatewayPage(413, "Request Entity Too Large")
+    if (Buffer.byteLength(request.target) > maxTargetBytes) return gatewayPage(414)
+    if (request.body.length > maxBodyBytes) return gatewayPage(413)
     if (call.endpoint === "identity") return identity(this.settings, this.#accessTokens, method, params, fault, now)
     const route = readRoutes.get(call.path)
     if (route === undefined) return refusal("610")
@@ -161,83 +162,7 @@ export class Marketo {
     const header = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1]
     return header ?? (now < this.settings.queryTokenUntilMillis ? (params.get("access_token") ?? undefined) : undefined)
   }
-
-  #render(
-    outcome: Outcome,
-    requestId: string,
-    fault: Fault | undefined,
-    request: Request,
-  ): Omit<Answer, "delayMillis" | "done"> {
-    const {
-      body: plain,
-      headers,
-      status,
-    } = outcome._tag === "Plain"
-      ? { ...outcome, body: Buffer.from(outcome.body) }
-      : { status: 200, headers: jsonHeaders, body: this.#envelope(outcome, requestId, fault) }
-    const whole = fault?.fault === "malformed" ? Buffer.from(fault.body ?? plain.subarray(0, plain.length - 2)) : plain
-    const zip = this.settings.gzip && whole.length >= 1_024 && /\bgzip\b/.test(request.headers["accept-encoding"] ?? "")
-    const body = zip ? gzipSync(whole, { level: 1 }) : whole
-    return {
-      status,
-      headers: {
-        server: "nginx",
-        ...headers,
-        "content-length": String(body.length),
-        vary: "Accept-Encoding",
-        ...(zip ? { "content-encoding": "gzip" } : {}),
-      },
-      body,
-      cut:
-        fault?.fault === "cut"
-          ? "before"
-          : fault?.fault === "cutBody"
-            ? Math.min(fault.bytes ?? Math.floor(body.length / 2), body.length - 1)
-            : undefined,
-    }
-  }
-
-  #envelope(
-    outcome: Exclude<Outcome, { readonly _tag: "Plain" }>,
-    requestId: string,
-    fault: Fault | undefined,
-  ): Buffer {
-    if (outcome._tag === "Refusal") {
-      return Buffer.from(JSON.stringify({ requestId, success: false, errors: outcome.errors }))
-    }
-    const warnings = fault?.fault === "warnings" ? { warnings: fault.warnings } : {}
-    return joinEnvelope(
-      outcome,
-      { requestId, success: true, ...outcome.members, ...warnings },
-      this.settings.emptyResult,
-    )
-  }
 }
-
-/** The result goes first on every other page or so: the order of members is not fixed. */
-const joinEnvelope = (
-  { elements }: Success,
-  members: { readonly requestId: string; readonly success: true },
-  emptyResult: Settings["emptyResult"],
-): Buffer => {
-  const text = JSON.stringify(members)
-  if (elements === undefined || (elements.length === 0 && emptyResult === "absent")) return Buffer.from(text)
-  if (elements.length === 0) {
-    return Buffer.from(`${text.slice(0, -1)},"result":${emptyResult === "null" ? "null" : "[]"}}`)
-  }
-  const resultFirst = members.requestId.charCodeAt(0) % 2 === 0
-  const before = Buffer.from(resultFirst ? `{"result":[` : `${text.slice(0, -1)},"result":[`)
-  const after = Buffer.from(resultFirst ? `],${text.slice(1)}` : "]}")
-  const parts: Array<Uint8Array> = [before]
-  for (const [i, element] of elements.entries()) {
-    if (i > 0) parts.push(comma)
-    parts.push(element)
-  }
-  parts.push(after)
-  return Buffer.concat(parts)
-}
-
-const comma = Buffer.from(",")
 
 function* callLines(calls: ReadonlyArray<Call>): Iterable<Uint8Array> {
   for (const call of calls) yield Buffer.from(`${JSON.stringify(call)}\n`)
@@ -247,8 +172,8 @@ const isForm = (request: Request): boolean =>
   (request.headers["content-type"] ?? "").startsWith("application/x-www-form-urlencoded")
 
 /** Those of the query, and those of the form that stands for a query too long for the URL. */
-const parameters = (request: Request, url: URL): URLSearchParams => {
-  const params = new URLSearchParams(url.searchParams)
+const parameters = (request: Request, query: string): URLSearchParams => {
+  const params = new URLSearchParams(query)
   if (request.method === "POST" && params.get("_method") === "GET" && isForm(request)) {
     for (const [name, value] of new URLSearchParams(Buffer.from(request.body).toString())) params.append(name, value)
   }
@@ -271,35 +196,3 @@ const limitMessage = ({ limits }: Settings, code: "606" | "607" | "615"): string
     : code === "615"
       ? `Concurrent access limit '${limits.concurrent}' reached`
       : undefined
-
-/** The outcome that a fault puts in the place of the real one. */
-const replacementOf = (fault: Fault): { readonly executed: boolean; readonly outcome: Outcome } | undefined => {
-  switch (fault.fault) {
-    case "error": {
-      const errors = [fault.code].flat().map((code) => ({
-        code: fault.numeric === true ? Number(code) : String(code),
-        ...(fault.message === null ? {} : { message: fault.message ?? messageOf(code) }),
-      }))
-      return { executed: fault.executed ?? false, outcome: { _tag: "Refusal", errors } }
-    }
-    case "http": {
-      const page = gatewayPage(fault.status, reasons[fault.status] ?? "Error")
-      return { executed: fault.executed ?? false, outcome: { ...page, body: fault.body ?? page.body } }
-    }
-    case "empty":
-    case "cut":
-      return {
-        executed: fault.executed ?? false,
-        outcome: { _tag: "Plain", status: 200, headers: jsonHeaders, body: "" },
-      }
-    default:
-      return undefined
-  }
-}
-
-const reasons: Readonly<Record<number, string>> = {
-  500: "Internal Server Error",
-  502: "Bad Gateway",
-  503: "Service Temporarily Unavailable",
-  504: "Gateway Time-out",
-}

@@ -53,9 +53,21 @@ export const refusal = (code: string, message: string = messageOf(code)): Refusa
 
 export const jsonHeaders = { "content-type": "application/json;charset=UTF-8" }
 
-export const gatewayPage = (status: number, title: string): Plain => ({
-  _tag: "Plain",
-  status,
-  headers: { "content-type": "text/html" },
-  body: `<html>\r\n<head><title>${status} ${title}</title></head>\r\n<body>\r\n<center><h1>${status} ${title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n`,
-})
+const reasons: Readonly<Record<number, string>> = {
+  413: "Request Entity Too Large",
+  414: "Request-URI Too Large",
+  500: "Internal Server Error",
+  502: "Bad Gateway",
+  503: "Service Temporarily Unavailable",
+  504: "Gateway Time-out",
+}
+
+export const gatewayPage = (status: number): Plain => {
+  const title = `${status} ${reasons[status] ?? "Error"}`
+  return {
+    _tag: "Plain",
+    status,
+    headers: { "content-type": "text/html" },
+    body: `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n`,
+  }
+}

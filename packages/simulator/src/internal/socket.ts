@@ -24,6 +24,8 @@ const readBody = async (request: IncomingMessage): Promise<Uint8Array> => {
   return Buffer.concat(chunks)
 }
 
+const destroy = (response: ServerResponse) => Effect.sync(() => response.destroy())
+
 const write = async (response: ServerResponse, { body, cut, headers, status }: Answer): Promise<void> => {
   if (cut === "before") {
     response.destroy()
@@ -72,7 +74,8 @@ export const serve = (marketo: Marketo, port: number): Effect.Effect<number, Err
     const server = yield* Effect.acquireRelease(
       Effect.sync(() =>
         createServer({ maxHeaderSize: 65_536, keepAliveTimeout: 60_000 }, (request, response) => {
-          run(Effect.ignoreLogged(respond(marketo, request, response))) // it fails when the caller has gone
+          // it fails when the caller has gone; whatever else happens, nobody is left waiting
+          run(Effect.ignoreLogged(respond(marketo, request, response)).pipe(Effect.onError(() => destroy(response))))
         }),
       ),
       close,
