@@ -16,12 +16,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as AccessToken from "./AccessToken.js"
 import * as ApiLimits from "./ApiLimits.js"
-import * as ErrorCode from "./ErrorCode.js"
 import { count } from "./internal/count.js"
+import { failureOf, malformed, requestIdOf } from "./internal/envelope.js"
 import { type Failure, retry } from "./internal/failure.js"
 import { encodeQuery } from "./internal/query.js"
 import * as transport from "./internal/transport.js"
-import { Limited, type MarketoError, Rejected, Unauthorized } from "./MarketoError.js"
+import { type MarketoError, Unauthorized } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { general, type RequestPolicy } from "./RequestPolicy.js"
 
@@ -89,24 +89,12 @@ const requestFor = (url: string, query: Readonly<Record<string, string>>): HttpC
   return HttpClientRequest.get(encoded === "" ? url : `${url}?${encoded}`)
 }
 
-/** Marketo documents text; numbers were seen. */
-const codesOf = (json: Answer["json"]): ReadonlyArray<string> =>
-  (Array.isArray(json.errors) ? json.errors : [])
-    .map((error: unknown) => (typeof error === "object" && error !== null && "code" in error ? error.code : undefined))
-    .filter((code) => typeof code === "string" || typeof code === "number")
-    .map(String)
-
-/** With several codes the one that asks for most care decides. */
-const byCare: ReadonlyArray<ErrorCode.Action> = [
-  "Fail",
-  "WaitQuota",
-  "WaitWindow",
-  "Reauthenticate",
-  "RetryFew",
-  "Retry",
-]
-
-const isWarning = (json: Answer["json"]) => Array.isArray(json.warnings) && json.warnings.length > 0
+/** The token ran out while the call waited for the limiter: nothing was sent. */
+const ranOut: Failure = {
+  action: "Reauthenticate",
+  cause: "TokenRanOut",
+  toError: (attempts) => new Unauthorized({ endpoint: "identity", attempts, reason: "Token" }),
+}
 
 /**
  * @since 0.1.0
@@ -117,122 +105,80 @@ export const make = (options: {
 }): Effect.Effect<Service, never, HttpClient.HttpClient | AccessToken.AccessToken | ApiLimits.ApiLimits> =>
   Effect.gen(function* () {
     // the query names leads, and the vendor has no use for our trace headers
-    const client = (yield* HttpClient.HttpClient).pipe(HttpClient.withTracerDisabledWhen(() => true))
+    const client = HttpClient.withTracerDisabledWhen(yield* HttpClient.HttpClient, () => true)
     const accessToken = yield* AccessToken.AccessToken
     const limits = yield* ApiLimits.ApiLimits
+    const { host } = new URL(options.baseUrl)
 
-    const fromEnvelope = (endpoint: string, json: Answer["json"]): Effect.Effect<never, Failure> =>
+    const token = Effect.mapError(
+      accessToken.get,
+      (error): Failure => ({ action: "Fail", cause: error._tag, toError: () => error }),
+    )
+
+    /** One call on the wire, and what its envelope says. */
+    const exchange = (
+      endpoint: string,
+      request: HttpClientRequest.HttpClientRequest,
+      { isComplete, policy = general }: CallOptions,
+    ): Effect.Effect<Answer, Failure> =>
       Effect.gen(function* () {
-        const [first, ...rest] = codesOf(json)
-        if (first === undefined) {
-          return yield* Effect.fail(
-            transport.unavailable(endpoint, "Retry", { reason: "Malformed", execution: "Unknown" }),
-          )
-        }
-        const codes = [first, ...rest] as const
-        const rows = codes.map((code) => ErrorCode.get(code))
-        const action = byCare.find((a) => rows.some((row) => (row?.action ?? "Fail") === a)) ?? "Fail"
-        const deciding = Math.max(
-          0,
-          rows.findIndex((row) => (row?.action ?? "Fail") === action),
-        )
-        const code = codes[deciding] ?? first
-        const requestId = typeof json.requestId === "string" ? json.requestId : undefined
+        const { date, json, text } = yield* transport.execute(client, endpoint, request, policy.timeout)
         const now = yield* DateTime.now
-        const common = { endpoint, requestId }
-        const limited = (
-          reason: Limited["reason"],
-          retryAt: DateTime.Utc,
-          doing: ErrorCode.Action,
-          waits: boolean,
-        ): Failure => ({
-          action: doing,
-          cause: code,
-          ...(waits ? { retryAt } : {}),
-          toError: (attempts) => new Limited({ ...common, attempts, reason, retryAt }),
+        if (json.success === false) {
+          const failure = failureOf(endpoint, json, now, limits)
+          if (failure.action === "WaitWindow" || failure.action === "WaitQuota") {
+            yield* limits.pauseUntil(failure.retryAt ?? now)
+          }
+          return yield* Effect.fail(failure)
+        }
+        if (json.success !== true || isComplete?.(json) === false) return yield* Effect.fail(malformed(endpoint))
+        if (Array.isArray(json.warnings) && json.warnings.length > 0) {
+          yield* Effect.logWarning("Marketo answered with warnings").pipe(Effect.annotateLogs({ endpoint }))
+        }
+        const time = Option.match(Option.flatMap(Option.fromNullable(date), DateTime.make), {
+          onNone: () => now,
+          onSome: DateTime.toUtc,
         })
-        if (action === "WaitQuota") {
-          const retryAt = ApiLimits.quotaReset(now)
-          if (limits.dailyQuota === "fail") return yield* Effect.fail(limited("DailyQuota", retryAt, "Fail", true))
-          yield* limits.pauseUntil(retryAt)
-          return yield* Effect.fail(limited("DailyQuota", retryAt, action, true))
-        }
-        if (action === "WaitWindow") {
-          const retryAt = DateTime.addDuration(now, limits.window)
-          yield* limits.pauseUntil(retryAt)
-          return yield* Effect.fail(limited("Rate", retryAt, action, true))
-        }
-        if (code === "615") return yield* Effect.fail(limited("Concurrency", now, action, false))
-        if (code === "603") {
-          return yield* Effect.fail<Failure>({
-            action,
-            cause: code,
-            toError: (attempts) => new Unauthorized({ ...common, attempts, reason: "Permission" }),
-          })
-        }
-        const execution = rows.every((row) => row?.execution === "NotExecuted") ? "NotExecuted" : "Unknown"
-        return yield* Effect.fail<Failure>({
-          action,
-          cause: code,
-          toError: (attempts) =>
-            action === "Reauthenticate"
-              ? new Unauthorized({ ...common, attempts, reason: "Token" })
-              : new Rejected({ ...common, attempts, codes, execution, isRetryable: action !== "Fail" }),
-        })
-      })
+        return { text, json, requestId: requestIdOf(json) ?? "", time }
+      }).pipe(
+        Effect.tapBoth({
+          onSuccess: () => count(Metrics.requests, { endpoint, outcome: "ok" }),
+          onFailure: ({ cause }) => count(Metrics.requests, { endpoint, outcome: cause }),
+        }),
+      )
 
     const get: Service["get"] = (path, query, call = {}) => {
-      const endpoint = call.endpoint ?? path
-      const policy = call.policy ?? general
+      const { endpoint = path, policy = general } = call
       const request = requestFor(`${options.baseUrl}${path}`, query)
-      const send = (token: AccessToken.Token): Effect.Effect<Answer, Failure> =>
+      const send = (used: AccessToken.Token): Effect.Effect<Answer, Failure> =>
         limits.run(
-          Effect.gen(function* () {
-            const authorized = HttpClientRequest.bearerToken(request, token.value)
-            const { date, json, text } = yield* transport.execute(client, endpoint, authorized, policy.timeout)
-            if (json.success === false) return yield* fromEnvelope(endpoint, json)
-            if (json.success !== true || call.isComplete?.(json) === false) {
-              return yield* Effect.fail(
-                transport.unavailable(endpoint, "Retry", { reason: "Malformed", execution: "Unknown" }),
-              )
-            }
-            if (isWarning(json))
-              yield* Effect.logWarning("Marketo answered with warnings").pipe(Effect.annotateLogs({ endpoint }))
-            const requestId = typeof json.requestId === "string" ? json.requestId : ""
-            const now = yield* Clock.currentTimeMillis
-            const time = Option.getOrElse(DateTime.make(date ?? now), () => DateTime.unsafeMake(now))
-            return { text, json, requestId, time: DateTime.toUtc(time) }
-          }).pipe(
-            Effect.tapBoth({
-              onSuccess: () => count(Metrics.requests, { endpoint, outcome: "ok" }),
-              onFailure: (failure) => count(Metrics.requests, { endpoint, outcome: failure.cause }),
-            }),
+          Effect.flatMap(Clock.currentTimeMillis, (now) =>
+            now < used.usableUntil
+              ? exchange(endpoint, HttpClientRequest.bearerToken(request, used.value), call)
+              : Effect.fail(ranOut),
           ),
         )
-      const token = Effect.mapError(
-        accessToken.get,
-        (error): Failure => ({ action: "Fail", cause: error._tag, toError: () => error }),
-      )
       /** 601 and 602 alike: drop that token and repeat the call once with a new one. */
-      const attempt = Effect.flatMap(token, (first) =>
-        Effect.catchIf(
-          send(first),
-          (failure) => failure.action === "Reauthenticate",
-          (failure) =>
-            accessToken.invalidate(first).pipe(
-              Effect.zipRight(count(Metrics.retries, { endpoint, cause: failure.cause })),
-              Effect.zipRight(token),
-              Effect.flatMap(send),
-              Effect.mapError(
-                (again): Failure => (again.action === "Reauthenticate" ? { ...again, action: "Fail" } : again),
-              ),
-            ),
-        ),
-      )
-      return retry(endpoint, policy, attempt).pipe(
+      const attempt = (refusals: number): Effect.Effect<Answer, Failure> =>
+        Effect.flatMap(token, (used) =>
+          Effect.catchIf(
+            send(used),
+            (failure) => failure.action === "Reauthenticate",
+            (failure) => {
+              if (failure !== ranOut && refusals > 0) return Effect.fail({ ...failure, action: "Fail" })
+              return accessToken
+                .invalidate(used)
+                .pipe(
+                  Effect.zipRight(count(Metrics.retries, { endpoint, cause: failure.cause })),
+                  Effect.zipRight(attempt(failure === ranOut ? refusals : refusals + 1)),
+                )
+            },
+          ),
+        )
+      return retry(endpoint, policy, attempt(0)).pipe(
         Effect.withSpan("MarketoClient.get", {
           captureStackTrace: false,
-          attributes: { "marketo.endpoint": endpoint, "server.address": new URL(options.baseUrl).host },
+          attributes: { "marketo.endpoint": endpoint, "server.address": host },
         }),
       )
     }

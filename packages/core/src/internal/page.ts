@@ -31,8 +31,10 @@ export const isPage = (json: Answer["json"]): boolean =>
 const pathsOf = (kind: Kind, element: unknown): ReadonlyArray<string> => {
   const checked = Schema.validateEither(kind.schema as Schema.Schema<unknown>)(element, { errors: "all" })
   if (Either.isRight(checked)) return []
-  const issues = ArrayFormatter.formatErrorSync(checked.left)
-  return [...new Set(issues.map((issue) => issue.path.map(String).join(".") || "(the whole element)"))]
+  const paths = ArrayFormatter.formatErrorSync(checked.left).map((issue) => issue.path.map(String).join("."))
+  // of a member that may be null the formatter also reports that it is not null
+  const deepest = [...new Set(paths)].filter((path) => !paths.some((other) => other.startsWith(`${path}.`)))
+  return deepest.map((path) => path || "(the whole element)")
 }
 
 /** The elements of a page as records, each with the very characters that came. */

@@ -76,18 +76,20 @@ const fromStatus = (endpoint: string, status: number): Failure => {
     : unavailable(endpoint, action, { reason: "Gateway", execution, code: String(status) })
 }
 
+export type Json = Readonly<Record<string, unknown>>
+
 /** What came back, whole. */
 export interface Answer {
   readonly text: string
-  readonly json: Readonly<Record<string, unknown>>
+  readonly json: Json
   /** The `Date` header. */
   readonly date: string | undefined
 }
 
-const parse = (text: string): Readonly<Record<string, unknown>> | undefined => {
+const parse = (text: string): Json | undefined => {
   try {
     const json: unknown = JSON.parse(text)
-    return typeof json === "object" && json !== null ? (json as Record<string, unknown>) : undefined
+    return typeof json === "object" && json !== null ? (json as Json) : undefined
   } catch {
     return undefined
   }

@@ -1,0 +1,106 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ApiLimits } from "@effect-marketo/core"
+import { Clock, DateTime, Duration, Effect, FastCheck, Fiber, TestClock } from "effect"
+import { flowing } from "./support/simulated.js"
+
+describe("ApiLimits", () => {
+  it.effect.prop(
+    "never more starts than allowed in any window, never more in flight, in order, whatever arrives when",
+    [
+      FastCheck.integer({ min: 1, max: 8 }),
+      FastCheck.integer({ min: 1, max: 5 }),
+      FastCheck.array(FastCheck.tuple(FastCheck.nat({ max: 3_000 }), FastCheck.nat({ max: 4_000 })), {
+        minLength: 1,
+        maxLength: 40,
+      }),
+    ],
+    ([calls, concurrent, arrivals]) =>
+      Effect.gen(function* () {
+        const limits = yield* ApiLimits.make({ calls, concurrent, window: Duration.seconds(2) })
+        const starts: Array<number> = []
+        const order: Array<number> = []
+        let inFlight = 0
+        let peak = 0
+        const fibers: Array<Fiber.Fiber<void, unknown>> = []
+        for (const [i, [gap, duration]] of arrivals.entries()) {
+          yield* TestClock.adjust(gap)
+          fibers.push(
+            yield* Effect.fork(
+              limits.run(
+                Effect.gen(function* () {
+                  starts.push(yield* Clock.currentTimeMillis)
+                  order.push(i)
+                  peak = Math.max(peak, ++inFlight)
+                  yield* Effect.sleep(duration)
+                  inFlight--
+                }),
+              ),
+            ),
+          )
+          yield* Effect.yieldNow()
+        }
+        yield* TestClock.adjust("1 hours")
+        yield* Fiber.joinAll(fibers)
+        assert.strictEqual(starts.length, arrivals.length)
+        assert.isAtMost(peak, concurrent)
+        assert.deepStrictEqual(
+          order,
+          arrivals.map((_, i) => i),
+        )
+        for (let i = calls; i < starts.length; i++) assert.isAtLeast((starts[i] ?? 0) - (starts[i - calls] ?? 0), 2_250)
+      }),
+    { fastCheck: { numRuns: 60 } },
+  )
+
+  it.effect("the whole allowance at once, then as many in each window: no time is wasted", () =>
+    Effect.gen(function* () {
+      const limits = yield* ApiLimits.make({ calls: 100, concurrent: 10 })
+      const begun = yield* Clock.currentTimeMillis
+      yield* flowing(
+        Effect.all(
+          Array.from({ length: 300 }, () => limits.run(Effect.sleep("100 millis"))),
+          { concurrency: "unbounded" },
+        ),
+      )
+      assert.closeTo((yield* Clock.currentTimeMillis) - begun, 2 * 20_250 + 1_000, 3_000)
+    }),
+  )
+
+  it.effect("an interrupted waiter takes nothing", () =>
+    Effect.gen(function* () {
+      const limits = yield* ApiLimits.make({ calls: 1, concurrent: 1 })
+      yield* limits.run(Effect.void)
+      const waiter = yield* Effect.fork(limits.run(Effect.void))
+      yield* TestClock.adjust("1 seconds")
+      yield* Fiber.interrupt(waiter)
+      const next = yield* Effect.fork(limits.run(Clock.currentTimeMillis))
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(yield* Fiber.join(next), 20_250)
+    }),
+  )
+
+  for (const [options, field] of [
+    [{ calls: 0 }, "limits.calls"],
+    [{ calls: 1.5 }, "limits.calls"],
+    [{ concurrent: 0 }, "limits.concurrent"],
+    [{ concurrent: Number.NaN }, "limits.concurrent"],
+  ] as const) {
+    it.effect(`${JSON.stringify(options)} is refused`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(ApiLimits.make(options))
+        assert.strictEqual(error.field, field)
+      }),
+    )
+  }
+
+  it("the quota resets at midnight in Chicago, daylight saving included", () => {
+    const reset = (now: string) => DateTime.formatIso(ApiLimits.quotaReset(DateTime.unsafeMake(now)))
+    assert.strictEqual(reset("2026-01-15T12:00:00Z"), "2026-01-16T06:00:00.000Z")
+    assert.strictEqual(reset("2026-07-15T12:00:00Z"), "2026-07-16T05:00:00.000Z")
+    // the days on which the clocks change have 23 and 25 hours
+    assert.strictEqual(reset("2026-03-08T07:00:00Z"), "2026-03-09T05:00:00.000Z")
+    assert.strictEqual(reset("2026-03-08T05:59:59Z"), "2026-03-08T06:00:00.000Z")
+    assert.strictEqual(reset("2026-11-01T12:00:00Z"), "2026-11-02T06:00:00.000Z")
+    assert.strictEqual(reset("2026-11-01T04:59:59Z"), "2026-11-01T05:00:00.000Z")
+  })
+})

@@ -1,0 +1,330 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ErrorCode, type Marketo, MarketoClient, RequestPolicy } from "@effect-marketo/core"
+import { Simulator } from "@effect-marketo/simulator"
+import { Clock, DateTime, Duration, Effect, Logger, Random, TestClock } from "effect"
+import { flowing, simulated } from "./support/simulated.js"
+import { stub, url } from "./support/stub.js"
+
+const types = RequestPolicy.endpoints.activityTypes.path
+
+const ok = '{"requestId":"1#2","success":true,"result":[]}'
+const error = (...codes: ReadonlyArray<unknown>) =>
+  JSON.stringify({
+    requestId: "7a#19",
+    success: false,
+    errors: codes.map((code) => ({ code, message: "jane@example.com" })),
+  })
+
+const get = (path: string = types, query: Readonly<Record<string, string>> = {}, options?: MarketoClient.CallOptions) =>
+  Effect.flatMap(MarketoClient.MarketoClient, (client) => client.get(path, query, options))
+
+/** How a call against these replies ends, and how many calls that took. */
+const outcome = (replies: Parameters<typeof stub>[0], marketo: Partial<Marketo.Options> = {}) =>
+  Effect.gen(function* () {
+    const { calls, layer } = yield* stub(replies, marketo)
+    const result = yield* flowing(Effect.either(Effect.provide(get(), layer)))
+    return { result, calls: (yield* calls).length }
+  })
+
+describe("each row of the table of codes", () => {
+  for (const row of ErrorCode.table) {
+    const status = row.code === "5xx" ? 503 : Number(row.code)
+    it.effect(`${row.level} ${row.code}: ${row.action}, ${row.execution}`, () =>
+      Effect.gen(function* () {
+        const { calls, result } = yield* outcome([row.level === "HTTP" ? status : error(row.code)])
+        assert.strictEqual(result._tag, "Left")
+        if (result._tag === "Right") return
+        const failure = result.left
+        const fails = row.action === "Fail" || row.action === "WaitQuota"
+        assert.strictEqual(calls, fails ? 1 : row.action === "Reauthenticate" ? 2 : row.action === "RetryFew" ? 3 : 9)
+        const expected =
+          row.code === "606" || row.code === "607" || row.code === "615"
+            ? "Limited"
+            : row.action === "Reauthenticate" || row.code === "603"
+              ? "Unauthorized"
+              : row.level === "HTTP" && row.action !== "Fail"
+                ? "Unavailable"
+                : "Rejected"
+        assert.strictEqual(failure._tag, expected)
+        if (failure._tag === "Rejected") {
+          assert.deepStrictEqual(failure.codes, [row.code])
+          assert.strictEqual(failure.isRetryable, row.action !== "Fail")
+        }
+        if (failure._tag === "Rejected" || failure._tag === "Unavailable") {
+          assert.strictEqual(failure.execution, row.execution)
+          assert.strictEqual(failure.attempts, calls)
+        }
+        if (row.level === "Response" && "requestId" in failure) assert.strictEqual(failure.requestId, "7a#19")
+        assert.notInclude(failure.message + JSON.stringify(failure), "jane@example.com")
+      }),
+    )
+    it.effect(
+      `${row.level} ${row.code} once: ${row.action === "Fail" || row.action === "WaitQuota" ? "no" : "a"} repeat`,
+      () =>
+        Effect.gen(function* () {
+          const { calls, result } = yield* outcome([row.level === "HTTP" ? status : error(row.code), ok])
+          const fails = row.action === "Fail" || row.action === "WaitQuota"
+          assert.deepStrictEqual([result._tag, calls], fails ? ["Left", 1] : ["Right", 2])
+        }),
+    )
+  }
+
+  it.effect("a code that is not listed is not repeated", () =>
+    Effect.gen(function* () {
+      const { calls, result } = yield* outcome([error("799")])
+      assert.deepStrictEqual([result._tag, calls], ["Left", 1])
+    }),
+  )
+
+  it.effect("the table of the package's README is the table in the code", () =>
+    Effect.gen(function* () {
+      const readme = yield* Effect.promise(async () =>
+        (await import("node:fs/promises")).readFile(new URL("../README.md", import.meta.url), "utf8"),
+      )
+      for (const { action, code, execution, level, meaning } of ErrorCode.table) {
+        assert.include(
+          readme,
+          `| ${level === "HTTP" ? `HTTP ${code}` : code} | ${meaning} | ${action} | ${execution} |`,
+        )
+      }
+    }),
+  )
+})
+
+describe("what comes back", () => {
+  for (const [what, body] of [
+    ["nothing", ""],
+    ["no JSON", "<html>maintenance</html>"],
+    ["half of it", ok.slice(0, 20)],
+    ["a list", "[]"],
+    ["a text", '"ok"'],
+    ["null", "null"],
+    ["no success", '{"requestId":"1#2","result":[]}'],
+    ["success as text", '{"success":"true"}'],
+    ["no codes", '{"success":false,"errors":[]}'],
+    ["no errors", '{"success":false}'],
+    ["errors of another shape", '{"success":false,"errors":["601"]}'],
+  ] as const) {
+    it.effect(`HTTP 200 with ${what} is repeated, then Malformed`, () =>
+      Effect.gen(function* () {
+        const { calls, result } = yield* outcome([body])
+        assert.strictEqual(calls, 9)
+        assert.isTrue(
+          result._tag === "Left" && result.left._tag === "Unavailable" && result.left.reason === "Malformed",
+        )
+        assert.deepStrictEqual((yield* outcome([body, ok])).result._tag, "Right")
+      }),
+    )
+  }
+
+  it.effect("code as a number, message missing", () =>
+    Effect.gen(function* () {
+      const { calls, result } = yield* outcome(['{"success":false,"errors":[{"code":610}]}'])
+      assert.strictEqual(calls, 1)
+      assert.deepStrictEqual(result._tag === "Left" && result.left._tag === "Rejected" && result.left.codes, ["610"])
+    }),
+  )
+
+  it.effect("several codes: all are kept, and the one that asks for most care decides", () =>
+    Effect.gen(function* () {
+      const { calls, result } = yield* outcome([error("713", "610")])
+      assert.strictEqual(calls, 1)
+      assert.deepStrictEqual(result._tag === "Left" && result.left._tag === "Rejected" && result.left.codes, [
+        "713",
+        "610",
+      ])
+    }),
+  )
+
+  for (const warnings of ['["no match"]', '[{"code":1,"message":"no match"}]']) {
+    it.effect(`warnings ${warnings} do not fail the call and are logged without their text`, () =>
+      Effect.gen(function* () {
+        const lines: Array<string> = []
+        const logger = Logger.replace(
+          Logger.defaultLogger,
+          Logger.make((o) => lines.push(Logger.stringLogger.log(o))),
+        )
+        const { result } = yield* outcome([`{"success":true,"warnings":${warnings},"result":[]}`]).pipe(
+          Effect.provide(logger),
+        )
+        assert.strictEqual(result._tag, "Right")
+        assert.isTrue(lines.some((line) => line.includes("warnings")))
+        assert.isFalse(lines.some((line) => line.includes("no match")))
+      }),
+    )
+  }
+
+  for (const [code, execution] of [
+    ["ECONNREFUSED", "NotExecuted"],
+    ["ENOTFOUND", "NotExecuted"],
+    ["CERT_HAS_EXPIRED", "NotExecuted"],
+    ["ECONNRESET", "Unknown"],
+    ["UND_ERR_SOCKET", "Unknown"],
+  ] as const) {
+    it.effect(`${code} is repeated within policy, then one error with endpoint and attempts: ${execution}`, () =>
+      Effect.gen(function* () {
+        const broken = new TypeError("fetch failed", { cause: Object.assign(new Error("x"), { code }) })
+        const { calls, result } = yield* outcome([broken])
+        assert.strictEqual(calls, 9)
+        assert.strictEqual(result._tag, "Left")
+        if (result._tag === "Right" || result.left._tag !== "Unavailable") return assert.fail("not Unavailable")
+        const { attempts, endpoint, execution: executed, reason } = result.left
+        assert.deepStrictEqual(
+          { attempts, endpoint, reason, executed },
+          { attempts: 9, endpoint: types, reason: "Connection", executed: execution },
+        )
+        assert.include(result.left.message, code)
+      }),
+    )
+  }
+})
+
+describe("time", () => {
+  it.effect("an attempt has the endpoint's time limit, and repeats follow the policy's delays", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "delay", delay: "1 hour", match: { endpoint: "types" }, times: 2 })
+      const policy: RequestPolicy.RequestPolicy = {
+        ...RequestPolicy.general,
+        timeout: Duration.seconds(5),
+        baseDelay: Duration.seconds(1),
+      }
+      const begun = yield* Clock.currentTimeMillis
+      yield* flowing(get(types, {}, { policy }).pipe(Effect.withRandom(Random.make("seed"))))
+      const starts = (yield* simulator.calls).filter((c) => c.endpoint === "types").map((c) => (c.at - begun) / 1000)
+      assert.strictEqual(starts.length, 3)
+      const [first = 0, second = 0, third = 0] = starts
+      assert.closeTo(second - first, 5 + 1, 0.2 + 1)
+      assert.closeTo(third - second, 5 + 2, 0.4 + 1)
+    }).pipe(Effect.provide(simulated())),
+  )
+
+  it.effect("without jitter the delays are those that the documentation states", () =>
+    Effect.sync(() => {
+      const delays = [1, 2, 3, 4, 5, 6, 7, 8].map((n) =>
+        Duration.toSeconds(RequestPolicy.delay(RequestPolicy.general, n)),
+      )
+      assert.deepStrictEqual(delays, [0.5, 1, 2, 4, 8, 16, 30, 30])
+    }),
+  )
+
+  it.effect("606 pauses every caller for one window", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "error", code: 606, call: 1 })
+      const begun = yield* Clock.currentTimeMillis
+      yield* flowing(
+        Effect.all([get(), Effect.zipRight(Effect.sleep("3 seconds"), get())], { concurrency: 2, discard: true }),
+      )
+      const starts = (yield* simulator.calls).filter((c) => c.endpoint === "types").map((c) => c.at - begun)
+      assert.strictEqual(starts.length, 3)
+      assert.isTrue(starts.slice(1).every((at) => at >= 20_250))
+    }).pipe(Effect.provide(simulated())),
+  )
+
+  it.effect("615 backs off", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "error", code: 615, match: { endpoint: "types" }, times: 3 })
+      const begun = yield* Clock.currentTimeMillis
+      yield* flowing(get())
+      assert.isAtLeast((yield* simulator.calls).at(-1)?.at ?? 0, begun + 0.8 * (500 + 1_000 + 2_000))
+    }).pipe(Effect.provide(simulated())),
+  )
+
+  it.effect("607 fails with the instant of the reset", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "error", code: 607, call: 1 })
+      const failure = yield* Effect.flip(get())
+      assert.strictEqual(failure._tag === "Limited" && failure.reason, "DailyQuota")
+      // now is 2026-02-01T00:00Z, the 31st in Chicago: midnight there is 06:00 UTC
+      assert.strictEqual(failure._tag === "Limited" && DateTime.formatIso(failure.retryAt), "2026-02-01T06:00:00.000Z")
+      assert.include(failure.message, "2026-02-01T06:00:00.000Z")
+    }).pipe(Effect.provide(simulated())),
+  )
+
+  it.effect("607 waits until then, if so configured, and every caller with it", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "error", code: 607, call: 1 })
+      const fiber = yield* Effect.fork(
+        Effect.all([get(), Effect.zipRight(Effect.sleep("1 minutes"), get())], { concurrency: 2 }),
+      )
+      yield* TestClock.adjust("359 minutes")
+      assert.strictEqual((yield* simulator.calls).filter((c) => c.endpoint === "types").length, 1)
+      yield* TestClock.adjust("2 minutes")
+      yield* fiber
+      assert.strictEqual((yield* simulator.calls).filter((c) => c.endpoint === "types").length, 3)
+    }).pipe(Effect.provide(simulated({}, { limits: { dailyQuota: "wait" } }))),
+  )
+})
+
+describe("the request", () => {
+  it.effect("bearer token in the header, no trace headers, no Accept-Encoding of ours", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = yield* stub([ok])
+      yield* get().pipe(Effect.provide(layer), Effect.withSpan("outer"))
+      const [sent] = yield* calls
+      assert.deepStrictEqual(sent?.headers, { authorization: "Bearer secret-token-1:ab" })
+      assert.deepStrictEqual([sent?.method, sent?.url, sent?.body], ["GET", `${url}${types}`, undefined])
+    }),
+  )
+
+  it.effect("values are encoded; commas stay", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = yield* stub([ok])
+      yield* Effect.provide(
+        get(types, {
+          nextPageToken: "A+B/C==",
+          fields: "first,last",
+          since: "2026-01-01T00:00:00+05:00",
+          odd: "a&b=ü #",
+        }),
+        layer,
+      )
+      const [sent] = yield* calls
+      assert.strictEqual(
+        sent?.url,
+        `${url}${types}?nextPageToken=A%2BB%2FC%3D%3D&fields=first,last&since=2026-01-01T00%3A00%3A00%2B05%3A00&odd=a%26b%3D%C3%BC%20%23`,
+      )
+    }),
+  )
+
+  it.effect("a query over 7 KB goes as a form", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = yield* stub([ok])
+      const long = "x".repeat(7_000)
+      yield* Effect.provide(get(types, { nextPageToken: `=${long}`, batchSize: "300" }), layer)
+      const [sent] = yield* calls
+      assert.deepStrictEqual([sent?.method, sent?.url], ["POST", `${url}${types}?_method=GET`])
+      assert.strictEqual(sent?.body, `nextPageToken=%3D${long}&batchSize=300`)
+      assert.strictEqual(sent?.headers["content-type"], "application/x-www-form-urlencoded")
+    }),
+  )
+
+  it.effect("a refused attempt is repeated with all of it", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = yield* stub([502, ok])
+      yield* flowing(Effect.provide(get(types, { nextPageToken: "x".repeat(8_000) }), layer))
+      const [first, second] = yield* calls
+      assert.deepStrictEqual(first, second)
+    }),
+  )
+})
+
+describe("interruption", () => {
+  it.effect("of a waiting call gives its place back", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "delay", delay: "10 seconds", call: 1 })
+      const slow = yield* Effect.fork(get())
+      yield* Effect.yieldNow()
+      const waiting = yield* Effect.fork(get())
+      yield* TestClock.adjust("1 seconds")
+      yield* Effect.all([slow, waiting].map((fiber) => fiber.interruptAsFork(slow.id())))
+      yield* flowing(get())
+      assert.isAtMost((yield* simulator.calls).filter((c) => c.endpoint === "types").length, 2)
+    }).pipe(Effect.provide(simulated({}, { limits: { concurrent: 1 } }))),
+  )
+})
