@@ -2,6 +2,24 @@
  * A Marketo for tests and examples: the Activities REST API with its limits and oddities, a generated data set, and a script
  * of faults. All of it follows from a seed.
  *
+ * @example
+ * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { Simulator } from "@effect-marketo/simulator"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const { calls, clientId, clientSecret, url } = yield* Simulator.Simulator
+ *   const client = yield* HttpClient.HttpClient
+ *   yield* client.get(`${url}/identity/oauth/token`, {
+ *     urlParams: { grant_type: "client_credentials", client_id: clientId, client_secret: clientSecret },
+ *   })
+ *   return yield* calls // one, of identity
+ * })
+ *
+ * Effect.runPromise(program.pipe(Effect.provide(Simulator.layer({ activities: 500 }))))
+ * ```
+ *
  * @since 0.1.0
  */
 import * as HttpClient from "@effect/platform/HttpClient"

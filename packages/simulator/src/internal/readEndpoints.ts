@@ -122,14 +122,13 @@ const page = (
       fault?.fault === "shortPage" ? Math.min(fault.records, batchSize) : batchSize,
       (entry) => filter(entry) && log.happened(entry) >= position.since && kept(entry),
     )
-    // a short page may end where it began, and one with more to come has a new token all the same
-    const turn = fault?.fault === "shortPage" ? position.turn + 1 : 0
-    const next = pagingTokens.encode({ since: position.since, entry: log.entryBefore(scan.next), turn })
     const same = fault?.fault === "sameToken"
-    return success(
-      { nextPageToken: same ? token : next, moreResult: same || fault?.fault === "shortPage" || scan.more },
-      log.elements(scan.found, as),
-    )
+    const moreResult = same || fault?.fault === "shortPage" || scan.more
+    const entry = log.entryBefore(scan.next)
+    // a page that ends where it began has a token of its own, unless it is the idle poll, which has nothing more to come
+    const turn = entry === position.entry ? position.turn + (moreResult ? 1 : 0) : 0
+    const nextPageToken = same ? token : pagingTokens.encode({ since: position.since, entry, turn })
+    return success({ nextPageToken, moreResult }, log.elements(scan.found, as))
   })
 
 /** The static lists there are: all leads, every second one, every tenth one. */
