@@ -93,6 +93,15 @@ const checkRotation = ({ every, maxBytes }: NonNullable<Options["rotation"]>): E
   return Effect.void
 }
 
+/** The open folder, and the lock on the file in it. */
+const hold = (resolved: paths.Paths) =>
+  Effect.gen(function* () {
+    const folder = yield* io(`open ${resolved.folder}`, () => fs.open(resolved.folder, "r"))
+    const close = Effect.ignoreLogged(io(`close ${resolved.folder}`, () => folder.close()))
+    const unlock = yield* Effect.onError(lock.acquire(resolved, folder), () => close)
+    return { folder, letGo: Effect.zipRight(unlock, close) }
+  })
+
 /** One name at two instances in one file is taken for a mistake: a pipeline pointed at another instance. */
 const refuseOtherInstance = (
   file: string,
@@ -112,7 +121,7 @@ const refuseOtherInstance = (
 
 /**
  * The service, holding the lock until its scope closes. Fails when the files do not fit their checkpoint
- * (`CheckpointRefused`), when another process or layer writes them (`InUse`, after about half a second), and when the
+ * (`CheckpointRefused`), when another process or layer writes them (`InUse`, after about a second), and when the
  * folder cannot be written (`Unavailable`).
  *
  * @since 0.1.0
@@ -133,40 +142,30 @@ export const make = (options: Options): Effect.Effect<ActivitySink.Service, Sink
       return closing
     })
 
-    const folder = yield* Effect.acquireRelease(
+    const { folder } = yield* Effect.acquireRelease(hold(resolved), ({ letGo }) =>
       Effect.gen(function* () {
-        const folder = yield* io(`open ${resolved.folder}`, () => fs.open(resolved.folder, "r"))
-        const closeFolder = Effect.ignoreLogged(io(`close ${resolved.folder}`, () => folder.close()))
-        const unlock = yield* Effect.onError(lock.acquire(resolved, folder), () => closeFolder)
-        return { folder, close: Effect.zipRight(unlock, closeFolder) }
-      }),
-      ({ close }) =>
-        // a write that hangs keeps the lock: nobody else may write before it ended
-        semaphore.take(1).pipe(
-          Effect.interruptible,
-          Effect.timeout(releaseLimit),
-          Effect.zipRight(Effect.zipRight(closeJournal, close)),
-          Effect.zipRight(
-            Effect.suspend(() => {
-              released = true
-              return semaphore.release(1)
-            }),
-          ),
-          Effect.catchAll(() =>
-            Effect.logWarning(`a write to ${resolved.file} hangs; it stays locked until this process ends`),
-          ),
+        yield* Effect.timeout(Effect.interruptible(semaphore.take(1)), releaseLimit)
+        released = true
+        yield* closeJournal
+        yield* letGo
+        yield* semaphore.release(1)
+      }).pipe(
+        Effect.catchAll(() =>
+          Effect.logWarning(`a write to ${resolved.file} hangs; the file stays locked until this process ends`),
         ),
+      ),
     )
 
     const journalOptions: journal.Options = {
       paths: resolved,
-      folder: folder.folder,
+      folder,
       gzip,
       maxBytes: rotation.maxBytes ?? Number.POSITIVE_INFINITY,
       every: Duration.decode(rotation.every ?? Duration.infinity),
     }
 
-    // Not interrupted half way, so that the file is whole whenever this process lets go of it in good order.
+    // Not interrupted half way, so that the file is whole whenever this process lets go of it in good order. Nor is the
+    // wait: a semaphore loses its permit when it is interrupted between taking it and using it.
     const withJournal = <A>(use: (journal: journal.Journal) => Effect.Effect<A, SinkError>) =>
       Effect.gen(function* () {
         if (released) {
@@ -175,7 +174,7 @@ export const make = (options: Options): Effect.Effect<ActivitySink.Service, Sink
         }
         opened ??= yield* journal.open(journalOptions)
         return yield* use(opened)
-      }).pipe(Effect.uninterruptible, semaphore.withPermits(1))
+      }).pipe(semaphore.withPermits(1), Effect.uninterruptible)
 
     yield* withJournal(() => Effect.void)
 

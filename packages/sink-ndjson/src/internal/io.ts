@@ -6,7 +6,7 @@
 import * as fs from "node:fs/promises"
 import { SinkError } from "@effect-marketo/core/SinkError"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 
 /** The sink's name in errors. */
 export const sink = "ndjson"
@@ -27,9 +27,7 @@ const advice = (code: string | undefined): string => {
       return "this process may not write there; check owner, mode and mount, and start again"
     case "ENOENT":
     case "ENOTDIR":
-      return "the folder is not there; create or mount it and start again"
-    case "EISDIR":
-      return "it is a folder; give the path of a file"
+      return "the folder, or what a link points to, is not there; create or mount it and start again"
     default:
       return `the system says ${code ?? "nothing more"}; check the disk and start again`
   }
@@ -49,11 +47,15 @@ export const unavailable = (doing: string, cause: unknown): SinkError =>
 export const io = <A>(doing: string, run: () => Promise<A>): Effect.Effect<A, SinkError> =>
   Effect.tryPromise({ try: run, catch: (cause) => unavailable(doing, cause) })
 
-/** The file's size in bytes, `None` when there is no such file. */
+/** The file's size in bytes, `None` when there is no such file. Fails for what is there and is not a file. */
 export const sizeOf = (path: string): Effect.Effect<Option.Option<number>, SinkError> =>
   io(`look at ${path}`, () =>
-    fs.stat(path).then(
-      (stat) => Option.some(stat.size),
-      (cause) => (codeOf(cause) === "ENOENT" ? Option.none() : Promise.reject(cause)),
-    ),
+    fs.stat(path).catch((cause) => (codeOf(cause) === "ENOENT" ? undefined : Promise.reject(cause))),
+  ).pipe(
+    Effect.flatMap((stat) => {
+      if (stat === undefined) return Effect.succeedNone
+      if (stat.isFile()) return Effect.succeedSome(stat.size)
+      const description = `${path} is not a file but a folder or a device; give the path of a file`
+      return new SinkError({ sink, reason: "Unavailable", description })
+    }),
   )

@@ -105,10 +105,10 @@ export const acquire = (paths: Paths, folder: fs.FileHandle): Effect.Effect<Effe
     return yield* attempt.pipe(
       Effect.retry({
         while: (error) => error._tag === "Contended",
-        // about half a second: a contender steps back within a few milliseconds, a holder does not
-        schedule: Schedule.spaced("60 millis").pipe(
-          Schedule.jitteredWith({ min: 0.2, max: 1.8 }),
-          Schedule.intersect(Schedule.recurs(8)),
+        // about a second in all, ever wider apart: the more contend, the rarer they must meet for one to get through
+        schedule: Schedule.exponential("15 millis").pipe(
+          Schedule.jitteredWith({ min: 0, max: 2 }),
+          Schedule.intersect(Schedule.recurs(6)),
         ),
       }),
       Effect.catchTag(

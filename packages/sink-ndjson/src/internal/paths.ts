@@ -7,7 +7,7 @@ import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { SinkError } from "@effect-marketo/core/SinkError"
 import * as Effect from "effect/Effect"
-import { codeOf, io, sink } from "./io.js"
+import { codeOf, io, sink, sizeOf } from "./io.js"
 
 export interface Paths {
   readonly folder: string
@@ -34,14 +34,18 @@ export const rotated = ({ folder, name }: Paths, n: number): string => {
 
 /** One file has one name here, whatever links lead to it: the lock and the checkpoint hang on the name. */
 const real = (given: string): Effect.Effect<string, SinkError> =>
-  io(`find ${given}`, async () => {
-    const folder = await fs.realpath(path.dirname(given))
-    const file = path.join(folder, path.basename(given))
-    const isLink = await fs.lstat(file).then(
-      (stat) => stat.isSymbolicLink(),
-      (cause) => (codeOf(cause) === "ENOENT" ? false : Promise.reject(cause)),
-    )
-    return isLink ? fs.realpath(file) : file
+  Effect.gen(function* () {
+    const file = yield* io(`find ${given}`, async () => {
+      const folder = await fs.realpath(path.dirname(given))
+      const file = path.join(folder, path.basename(given))
+      const isLink = await fs.lstat(file).then(
+        (stat) => stat.isSymbolicLink(),
+        (cause) => (codeOf(cause) === "ENOENT" ? false : Promise.reject(cause)),
+      )
+      return isLink ? fs.realpath(file) : file
+    })
+    yield* sizeOf(file)
+    return file
   })
 
 /** The folder must exist: one that is made silently hides a disk that was not mounted. */

@@ -1,0 +1,69 @@
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { setTimeout } from "node:timers/promises"
+import { gunzipSync } from "node:zlib"
+import { assert, describe, it } from "@effect/vitest"
+import * as ActivityRecord from "@effect-marketo/core/ActivityRecord"
+import { NdjsonSink } from "@effect-marketo/sink-ndjson"
+import { Effect } from "effect"
+import { crashBatch } from "./fixtures/batches.js"
+import { startWriter } from "./fixtures/child.js"
+import { temporaryFolder } from "./fixtures/folder.js"
+
+const kills = 20
+
+/** What the checkpoint counts of the files must be exactly the batches up to its sequence. Returns the sequence. */
+const check = (options: NdjsonSink.Options) =>
+  Effect.gen(function* () {
+    const file = options.path
+    const stored = JSON.parse(fs.readFileSync(`${file}.checkpoint.json`, "utf8"))
+    const text = (name: string, length?: number) => {
+      const bytes = fs.existsSync(name) ? fs.readFileSync(name).subarray(0, length) : Buffer.alloc(0)
+      return options.gzip === true && bytes.length > 0 ? gunzipSync(bytes).toString() : bytes.toString()
+    }
+    const [subscription = "{}"] = Object.values<string>(stored.subscriptions)
+    const sequence: number = JSON.parse(subscription).sequence ?? 0
+    const batches = Array.from({ length: sequence }, (_, i) => crashBatch(i + 1))
+    const written = (yield* NdjsonSink.files(file)).map((name) => text(name, name === file ? stored.length : undefined))
+    assert.isTrue(written.join("") === batches.map((b) => ActivityRecord.toNdjson(b.records)).join(""), "lines")
+    const rejected = text(file.replace("activities", "activities.rejected"), stored.rejectedLength)
+    assert.isTrue(rejected === batches.map((b) => ActivityRecord.toNdjson(b.rejected)).join(""), "rejected lines")
+    return sequence
+  })
+
+describe("killed with SIGKILL at random instants", () => {
+  const modes: Record<string, Omit<NdjsonSink.Options, "path">> = {
+    plain: {},
+    gzip: { gzip: true },
+    rotating: { rotation: { maxBytes: 50_000 } },
+    "gzip, rotating": { gzip: true, rotation: { maxBytes: 5_000 } },
+  }
+  for (const [name, mode] of Object.entries(modes)) {
+    it.scopedLive(
+      `${name}: nothing is lost and nothing doubled`,
+      () =>
+        Effect.gen(function* () {
+          const folder = yield* temporaryFolder
+          const options = { ...mode, path: path.join(folder, `activities.ndjson${mode.gzip === true ? ".gz" : ""}`) }
+          let sequence = 0
+          for (let kill = 0; kill < kills; kill++) {
+            const child = startWriter(options, Number.MAX_SAFE_INTEGER)
+            assert.strictEqual(yield* Effect.promise(() => child.firstLine), `writing ${sequence}`)
+            yield* Effect.promise(() => setTimeout(Math.random() * 150))
+            child.process.kill("SIGKILL")
+            yield* Effect.promise(() => child.ended)
+            sequence = yield* check(options)
+          }
+          yield* Effect.promise(() => startWriter(options, sequence + 10).ended)
+          assert.strictEqual(yield* check(options), sequence + 10)
+          const { length } = JSON.parse(fs.readFileSync(`${options.path}.checkpoint.json`, "utf8"))
+          assert.strictEqual(fs.statSync(options.path).size, length)
+          assert.deepStrictEqual(
+            fs.readdirSync(folder).filter((file) => /\.tmp$|\.lock\./.test(file)),
+            [],
+          )
+        }),
+      60_000,
+    )
+  }
+})

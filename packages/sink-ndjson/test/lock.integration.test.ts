@@ -1,0 +1,149 @@
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as path from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { NdjsonSink } from "@effect-marketo/sink-ndjson"
+import { Effect, Either, Exit, Scope } from "effect"
+import { batch, subscription } from "./fixtures/batches.js"
+import { startWriter } from "./fixtures/child.js"
+import { temporaryFolder } from "./fixtures/folder.js"
+
+const acquire = (file: string) => NdjsonSink.make({ path: file })
+
+const fileInFolder = Effect.map(temporaryFolder, (folder) => path.join(folder, "activities.ndjson"))
+
+const locks = (file: string) => fs.readdirSync(path.dirname(file)).filter((name) => name.includes(".lock."))
+
+const assertInUse = (file: string) =>
+  Effect.gen(function* () {
+    const error = yield* Effect.flip(Effect.scoped(acquire(file)))
+    assert.strictEqual(error.reason, "InUse")
+    assert.include(error.description, "activities.ndjson")
+  })
+
+const endlessly = Number.MAX_SAFE_INTEGER
+
+describe("one writer for a file", () => {
+  it.scopedLive("a second layer on it is refused, under any name, until the first one ends", () =>
+    Effect.gen(function* () {
+      const file = yield* fileInFolder
+      const folder = path.dirname(file)
+      const scope = yield* Scope.make()
+      yield* Scope.extend(acquire(file), scope)
+      fs.symlinkSync(folder, `${folder}-link`)
+      yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(`${folder}-link`)))
+      fs.symlinkSync(file, path.join(folder, "link.ndjson"))
+      const names = [
+        file,
+        path.relative(process.cwd(), file),
+        path.join(`${folder}-link`, "activities.ndjson"),
+        path.join(folder, "link.ndjson"),
+      ]
+      yield* Effect.forEach(names, assertInUse, { concurrency: "unbounded" })
+      assert.strictEqual(locks(file).length, 1)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(locks(file), [])
+      yield* acquire(path.join(folder, "link.ndjson"))
+      assert.deepStrictEqual(yield* NdjsonSink.files(path.join(folder, "link.ndjson")), [fs.realpathSync(file)])
+    }),
+  )
+
+  it.scopedLive("of many that start at the same time exactly one gets it", () =>
+    Effect.gen(function* () {
+      const file = yield* fileInFolder
+      for (let round = 0; round < 3; round++) {
+        const outcomes = yield* Effect.scoped(
+          Effect.all(
+            Array.from({ length: 8 }, () => Effect.either(acquire(file))),
+            { concurrency: "unbounded" },
+          ),
+        )
+        assert.strictEqual(outcomes.filter(Either.isRight).length, 1)
+        for (const outcome of outcomes) {
+          if (Either.isLeft(outcome)) assert.strictEqual(outcome.left.reason, "InUse")
+        }
+        assert.deepStrictEqual(locks(file), [])
+      }
+    }),
+  )
+
+  it.scopedLive("of several processes that start at the same time exactly one gets it", () =>
+    Effect.gen(function* () {
+      const file = yield* fileInFolder
+      const children = Array.from({ length: 4 }, () => startWriter({ path: file }, endlessly))
+      const first = yield* Effect.promise(() => Promise.all(children.map((child) => child.firstLine)))
+      for (const child of children) child.process.kill("SIGKILL")
+      yield* Effect.promise(() => Promise.all(children.map((child) => child.ended)))
+      assert.deepStrictEqual(first.map((line) => line.split(" ")[0]).sort(), ["InUse:", "InUse:", "InUse:", "writing"])
+    }),
+  )
+
+  it.scopedLive("a stopped process keeps it, a killed one frees it at once, and its children do not hold it", () =>
+    Effect.gen(function* () {
+      const file = yield* fileInFolder
+      const child = startWriter({ path: file }, endlessly, ["with-child"])
+      assert.strictEqual(yield* Effect.promise(() => child.firstLine), "writing 0")
+      child.process.kill("SIGSTOP")
+      yield* assertInUse(file)
+      child.process.kill("SIGKILL")
+      yield* Effect.promise(() => child.ended)
+      assert.strictEqual(locks(file).length, 1)
+      yield* Effect.scoped(acquire(file))
+      assert.deepStrictEqual(locks(file), [])
+    }),
+  )
+
+  it.scopedLive("what many killed processes left behind is no hindrance, and is removed", () =>
+    Effect.gen(function* () {
+      const file = yield* fileInFolder
+      // a socket's name that outlives its listener, as after a kill
+      const server = net.createServer()
+      yield* Effect.async<void>((resume) => void server.listen(`${file}.sock`, () => resume(Effect.void)))
+      for (let n = 0; n < 50; n++) fs.linkSync(`${file}.sock`, `${file}.lock.${n}`)
+      yield* assertInUse(file)
+      server.close()
+      yield* acquire(file)
+      assert.strictEqual(locks(file).length, 1)
+    }),
+  )
+
+  it.scopedLive("a folder whose path is too long for a socket", () =>
+    Effect.gen(function* () {
+      const folder = path.join(yield* temporaryFolder, "a".repeat(120))
+      fs.mkdirSync(folder)
+      const file = path.join(folder, "activities.ndjson")
+      if (process.platform !== "linux") {
+        assert.include((yield* Effect.flip(acquire(file))).description, "too long")
+        return
+      }
+      const sink = yield* acquire(file)
+      const writer = yield* sink.open(subscription)
+      yield* writer.write(batch(1))
+      yield* assertInUse(file)
+      const long = yield* Effect.flip(acquire(path.join(folder, `${"b".repeat(100)}.ndjson`)))
+      assert.include(long.description, "too long")
+    }),
+  )
+})
+
+describe("a full disk", () => {
+  it.scopedLive("is an error that says what to do; nothing of the batch stays in the file", () =>
+    Effect.gen(function* () {
+      const file = yield* fileInFolder
+      // the size that the system lets a file have is a limit as real as the disk's, and needs no disk of its own
+      const limited = startWriter({ path: file }, endlessly, [], "ulimit -f 64")
+      const output = yield* Effect.promise(() => limited.output)
+      assert.match(
+        output,
+        /^writing 0\nUnavailable: cannot write .*activities\.ndjson: .*raise the limit.*Nothing of this/,
+      )
+      const { length } = JSON.parse(fs.readFileSync(`${file}.checkpoint.json`, "utf8"))
+      assert.strictEqual(fs.statSync(file).size, length)
+      assert.isAbove(length, 0)
+      const sink = yield* acquire(file)
+      const writer = yield* sink.open(subscription)
+      yield* writer.write(batch(1))
+      assert.isAbove(fs.statSync(file).size, length)
+    }),
+  )
+})
