@@ -89,10 +89,10 @@ const caught: Record<Flaw, ReadonlyArray<string>> = {
   "writes a batch twice": ["batches and the records"],
   "encodes again": ["a text is stored"],
   "splits records at line breaks": ["a record with line breaks"],
-  "loses the checkpoint": ["another writer", "another process"],
+  "loses the checkpoint": ["another writer", "another process", "any sequence"],
   "alters the checkpoint": ["another writer", "another process"],
   "keeps the checkpoint in the process": ["another process"],
-  "skips empty batches": ["an empty batch", "any sequence"],
+  "skips empty batches": ["an empty batch"],
   "cuts huge batches": ["a batch of 30,000"],
   "drops rejected elements": ["rejected elements"],
   "has rejected elements without records for nothing": ["rejected elements"],
@@ -100,7 +100,7 @@ const caught: Record<Flaw, ReadonlyArray<string>> = {
   "quotes records in errors": ["rejected elements"],
   "writes the checkpoint before the records": ["an interrupted write"],
   "writes the checkpoint after the records": ["an interrupted write"],
-  "goes on writing after an interruption": [],
+  "goes on writing after an interruption": ["an interrupted write"],
   "does not fence": ["a second writer", "a second process", "a writer that takes over"],
   "fences inside the process only": ["a second process"],
   "reads before it fences": ["a writer that takes over"],
@@ -108,12 +108,22 @@ const caught: Record<Flaw, ReadonlyArray<string>> = {
 }
 
 describe("flawed sinks", () => {
+  it("there is one for every behaviour", () => {
+    const starts = Object.values(caught).flat()
+    for (const { name } of SinkSuite.behaviours)
+      assert.isTrue(
+        starts.some((start) => name.startsWith(start)),
+        name,
+      )
+  })
+
   for (const [flaw, names] of Object.entries(caught) as ReadonlyArray<[Flaw, ReadonlyArray<string>]>) {
     it.live(`a sink that ${flaw} is caught`, () =>
       Effect.gen(function* () {
         for (const { name, run } of SinkSuite.behaviours) {
           if (!names.some((start) => name.startsWith(start))) continue
-          assert.isTrue(Exit.isFailure(yield* Effect.exit(run(harness(flaw)))), `not seen by "${name}"`)
+          const exit = yield* Effect.exit(run(harness(flaw), { seed: 1 }))
+          assert.isTrue(Exit.isFailure(exit), `not seen by "${name}"`)
         }
       }),
     )

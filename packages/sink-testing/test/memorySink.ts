@@ -55,6 +55,8 @@ export const harness = (flaw?: Flaw): Effect.Effect<SinkSuite.Harness> =>
       !has("fails rejected elements with another reason") &&
       !has("quotes records in errors")
 
+    const unfenced = has("does not fence") || has("goes on writing after an interruption")
+
     const textsOf = (batch: ActivitySink.Batch): ReadonlyArray<string> => {
       const texts = Chunk.toReadonlyArray(batch.records).map((record) => record.text)
       if (has("reorders records")) return texts.toReversed()
@@ -98,7 +100,7 @@ export const harness = (flaw?: Flaw): Effect.Effect<SinkSuite.Harness> =>
 
           const commit = (batch: ActivitySink.Batch) =>
             Effect.suspend(() => {
-              if (epochs.get(key) !== epoch && !has("does not fence")) return fail("Fenced", "another writer took over")
+              if (epochs.get(key) !== epoch && !unfenced) return fail("Fenced", "another writer took over")
               const records = storeRecords(batch)
               const checkpoint = storeCheckpoint(key, batch.checkpoint)
               if (has("writes the checkpoint before the records")) {
@@ -128,7 +130,8 @@ export const harness = (flaw?: Flaw): Effect.Effect<SinkSuite.Harness> =>
                 ? Option.some(invented(subscription))
                 : checkpoint,
             write: has("goes on writing after an interruption")
-              ? (batch: ActivitySink.Batch) => Effect.flatMap(Effect.forkDaemon(write(batch)), (fiber) => fiber)
+              ? (batch: ActivitySink.Batch) =>
+                  Effect.flatMap(Effect.forkDaemon(Effect.delay(write(batch), "1 millis")), (fiber) => fiber)
               : write,
           }
         })

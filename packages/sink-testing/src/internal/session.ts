@@ -25,7 +25,7 @@ export const violation = (description: string): Effect.Effect<never, Violation> 
   Effect.fail(new Violation({ description }))
 
 /** A new process on the harness's destination; it ends with the scope. */
-export const process = (harness: Harness): Effect.Effect<Service, SinkError, Scope.Scope> =>
+export const newProcess = (harness: Harness): Effect.Effect<Service, SinkError, Scope.Scope> =>
   Effect.map(Layer.build(harness.layer), Context.get(ActivitySink))
 
 /** The writer must have found the checkpoint of `batch`, as it was written. */
@@ -64,7 +64,7 @@ export const make = (harness: Harness): Effect.Effect<Session, SinkError | Viola
 
     const startProcess = Effect.gen(function* () {
       const scope = yield* Scope.fork(outer, ExecutionStrategy.sequential)
-      return { scope, sink: yield* Scope.extend(process(harness), scope) }
+      return { scope, sink: yield* Scope.extend(newProcess(harness), scope) }
     })
     const openWriter = Effect.gen(function* () {
       const scope = yield* Scope.fork(current.scope, ExecutionStrategy.sequential)
