@@ -108,14 +108,15 @@ const refuseOtherInstance = (
   subscription: Subscription.Subscription,
   subscriptions: Readonly<Record<string, string>>,
 ): Effect.Effect<void, SinkError> => {
-  const others = Object.keys(subscriptions)
-    .map((key) => key.slice(0, key.indexOf("/")))
-    .filter((instance) => instance !== subscription.instance)
-  const other = others.find((instance) => Subscription.key({ ...subscription, instance }) in subscriptions)
+  const own = Subscription.key(subscription)
+  const other = Object.keys(subscriptions)
+    .filter((key) => key !== own)
+    .map((key) => ({ instance: key.slice(0, key.indexOf("/")), name: key.slice(key.indexOf("/") + 1) }))
+    .find(({ name }) => name === subscription.name)
   return other === undefined
     ? Effect.void
     : refused(
-        `${file} has the activities of "${subscription.name}" at ${other}, and this one reads from ${subscription.instance}. Connect to ${other}, or use another name or another path`,
+        `${file} has the activities of "${other.name}" at ${other.instance}, and this one reads from ${subscription.instance}. Connect to ${other.instance}, or use another name or another path`,
       )
 }
 

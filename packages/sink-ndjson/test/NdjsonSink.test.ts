@@ -304,14 +304,14 @@ describe("a start after a crash", () => {
         crash(place)
         assert.strictEqual(yield* run({ path: file, rotation }, []), 2)
         assert.strictEqual((yield* NdjsonSink.files(file)).map(text).join(""), lines(written))
-        assert.strictEqual(yield* run({ path: file, rotation }, [next]), 2)
-        assert.strictEqual((yield* NdjsonSink.files(file)).map(text).join(""), lines([...written, next]))
-        assert.strictEqual(text(rejected), rejectedLines([...written, next]))
-        assert.strictEqual(JSON.parse(text(checkpoint)).length, fs.statSync(file).size)
         assert.deepStrictEqual(
           fs.readdirSync(folder).filter((name) => name.endsWith(".tmp")),
           [],
         )
+        assert.strictEqual(yield* run({ path: file, rotation }, [next]), 2)
+        assert.strictEqual((yield* NdjsonSink.files(file)).map(text).join(""), lines([...written, next]))
+        assert.strictEqual(text(rejected), rejectedLines([...written, next]))
+        assert.strictEqual(JSON.parse(text(checkpoint)).length, fs.statSync(file).size)
       }),
     )
   }

@@ -46,17 +46,15 @@ export interface Journal {
 const close = (handle: fs.FileHandle): Effect.Effect<void> =>
   Effect.ignoreLogged(io("close a file", () => handle.close()))
 
-/** Opens for writing at any position; makes the file, and its name durable, when there is none. */
-const openFile = (file: string): Effect.Effect<fs.FileHandle, SinkError> =>
-  io(`open ${file}`, async () => {
-    try {
-      return await fs.open(file, "r+")
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause
-    }
-    const handle = await fs.open(file, "wx+")
-    const folder = await fs.open(path.dirname(file), "r")
-    await folder.sync().finally(() => folder.close())
+/** Makes a file, and its name durable. */
+const openNew = (file: string): Effect.Effect<fs.FileHandle, SinkError> =>
+  Effect.gen(function* () {
+    const handle = yield* io(`make ${file}`, () => fs.open(file, "wx"))
+    const syncFolder = io(`sync the folder of ${file}`, async () => {
+      const folder = await fs.open(path.dirname(file), "r")
+      await folder.sync().finally(() => folder.close())
+    })
+    yield* Effect.onError(syncFolder, () => close(handle))
     return handle
   })
 
@@ -66,14 +64,16 @@ const truncate = (file: string, handle: fs.FileHandle, length: number): Effect.E
 /** Opens a file of which `length` bytes count and cuts off the rest. */
 const openAt = (file: string, length: number): Effect.Effect<fs.FileHandle, SinkError> =>
   Effect.gen(function* () {
-    const size = Option.getOrElse(yield* sizeOf(file), () => 0)
+    const found = yield* sizeOf(file)
+    const size = Option.getOrElse(found, () => 0)
     if (size < length) {
       return yield* refused(
         `${file} has ${size} bytes and its checkpoint counts ${length}: it was cut, replaced or moved away. Put it back, or use another path`,
       )
     }
-    const handle = yield* openFile(file)
-    if (size > length) yield* truncate(file, handle, length)
+    if (Option.isNone(found)) return yield* openNew(file)
+    const handle = yield* io(`open ${file}`, () => fs.open(file, "r+"))
+    if (size > length) yield* Effect.onError(truncate(file, handle, length), () => close(handle))
     return handle
   })
 
@@ -202,7 +202,7 @@ export const open = (options: Options): Effect.Effect<Journal, SinkError> =>
       yield* save(options, content)
       yield* rename(options, content)
       content = yield* begin(options, content)
-      const next = yield* openFile(paths.file)
+      const next = yield* openNew(paths.file)
       yield* close(data)
       data = next
     })
@@ -225,14 +225,14 @@ export const open = (options: Options): Effect.Effect<Journal, SinkError> =>
             since: content.length === 0 ? now : content.since,
             subscriptions: { ...content.subscriptions, [commit.key]: commit.json },
           }
-          // the three may become durable in any order: only `publish` makes them count
-          const steps = [checkpointFile.prepare(paths, next)]
-          if (commit.data.length > 0) steps.push(append(paths.file, data, commit.data, content.length))
-          if (commit.rejected.length > 0) {
-            rejected ??= yield* openFile(paths.rejected)
-            steps.push(append(paths.rejected, rejected, commit.rejected, content.rejectedLength))
-          }
-          yield* Effect.all(steps, { concurrency: "unbounded", discard: true }).pipe(
+          yield* Effect.gen(function* () {
+            if (commit.data.length > 0) yield* append(paths.file, data, commit.data, content.length)
+            if (commit.rejected.length > 0) {
+              rejected ??= yield* openNew(paths.rejected)
+              yield* append(paths.rejected, rejected, commit.rejected, content.rejectedLength)
+            }
+            yield* checkpointFile.prepare(paths, next)
+          }).pipe(
             Effect.tapError(() => Effect.ignore(cutBack)),
             andSays("Nothing of this batch is in the file"),
           )
