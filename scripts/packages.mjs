@@ -31,7 +31,7 @@ const pack = ({ name, folder }, destination) => {
     assert.match(
       path,
       /^(LICENSE|README\.md|package\.json|src\/.*\.ts|dist\/.*\.(js|d\.ts)(\.map)?)$/,
-      `${name}: unexpected file`,
+      `${name}: ${path} does not belong into the tarball`,
     )
     const source = path.replace(/^dist\/(.*?)(\.d\.ts|\.js)(\.map)?$/, "src/$1.ts")
     assert.ok(paths.includes(source), `${name}: ${path} is left from a source that is gone; npm run clean, then build`)
