@@ -357,7 +357,14 @@ describe("what does not fit its checkpoint is refused with advice, and nothing i
     ],
     ["a file that was cut", ({ file }) => fs.truncateSync(file, 10), "has 10 bytes"],
     ["a file that was moved away", ({ file }) => fs.rmSync(file), "has 0 bytes"],
-    ["a rejected file that was cut", ({ rejected }) => fs.truncateSync(rejected, 1), "has 1 bytes"],
+    [
+      "a rejected file that was cut, beside a file with bytes that do not count",
+      ({ file, rejected }) => {
+        fs.truncateSync(rejected, 1)
+        fs.appendFileSync(file, "{")
+      },
+      "has 1 bytes",
+    ],
     ["a damaged checkpoint", ({ checkpoint }) => fs.truncateSync(checkpoint, 40), "is damaged"],
     ["an empty checkpoint", ({ checkpoint }) => fs.truncateSync(checkpoint, 0), "is damaged"],
     ["a negative length", ({ checkpoint }) => edit(checkpoint, { length: -1 }), "is damaged"],

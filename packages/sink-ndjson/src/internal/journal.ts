@@ -61,19 +61,24 @@ const openNew = (file: string): Effect.Effect<fs.FileHandle, SinkError> =>
 const truncate = (file: string, handle: fs.FileHandle, length: number): Effect.Effect<void, SinkError> =>
   io(`cut ${file} back`, () => handle.truncate(length))
 
+/** The file's size; refuses a file that is shorter than what counts of it. */
+const sizeFor = (file: string, length: number): Effect.Effect<Option.Option<number>, SinkError> =>
+  Effect.tap(sizeOf(file), (found) => {
+    const size = Option.getOrElse(found, () => 0)
+    return size < length
+      ? refused(
+          `${file} has ${size} bytes and its checkpoint counts ${length}: it was cut, replaced or moved away. Put it back, or use another path`,
+        )
+      : Effect.void
+  })
+
 /** Opens a file of which `length` bytes count and cuts off the rest. */
 const openAt = (file: string, length: number): Effect.Effect<fs.FileHandle, SinkError> =>
   Effect.gen(function* () {
-    const found = yield* sizeOf(file)
-    const size = Option.getOrElse(found, () => 0)
-    if (size < length) {
-      return yield* refused(
-        `${file} has ${size} bytes and its checkpoint counts ${length}: it was cut, replaced or moved away. Put it back, or use another path`,
-      )
-    }
-    if (Option.isNone(found)) return yield* openNew(file)
+    const size = yield* sizeFor(file, length)
+    if (Option.isNone(size)) return yield* openNew(file)
     const handle = yield* io(`open ${file}`, () => fs.open(file, "r+"))
-    if (size > length) yield* Effect.onError(truncate(file, handle, length), () => close(handle))
+    if (size.value > length) yield* Effect.onError(truncate(file, handle, length), () => close(handle))
     return handle
   })
 
@@ -174,6 +179,8 @@ const recover = (options: Options) =>
       const written = stored.value.gzip ? "with gzip" : "without gzip"
       return yield* refused(`${paths.file} was begun ${written}; go on ${written}, or use another path`)
     }
+    // before the data file is cut: what is refused is left as it is
+    yield* sizeFor(paths.rejected, stored.value.rejectedLength)
     // what was read may still be in the page cache only
     yield* io(`sync ${paths.folder}`, () => folder.sync())
     return stored.value.renaming ? yield* endRotation(options, stored.value) : stored.value
@@ -186,10 +193,9 @@ export const open = (options: Options): Effect.Effect<Journal, SinkError> =>
     let content = yield* recover(options)
     let data = yield* openAt(paths.file, content.length)
     // an empty rejected file would alarm; it is made with its first element
-    let rejected =
-      Option.isSome(yield* sizeOf(paths.rejected)) || content.rejectedLength > 0
-        ? yield* openAt(paths.rejected, content.rejectedLength).pipe(Effect.onError(() => close(data)))
-        : undefined
+    let rejected = Option.isSome(yield* sizeOf(paths.rejected))
+      ? yield* Effect.onError(openAt(paths.rejected, content.rejectedLength), () => close(data))
+      : undefined
 
     const isDue = (bytes: number, now: DateTime.Utc) =>
       content.length > 0 &&
