@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { ActivitySink, CheckpointStore, SinkError } from "@effect-marketo/core"
 import { Chunk, Context, Effect, Exit, Layer, Option } from "effect"
@@ -106,6 +107,11 @@ const caught: Record<Flaw, ReadonlyArray<string>> = {
   "reads before it fences": ["a writer that takes over"],
   "has one checkpoint for all": ["two subscriptions"],
 }
+
+it("the README lists every behaviour", () => {
+  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8")
+  for (const { name, why } of SinkSuite.behaviours) assert.include(readme, `| ${name} | ${why} |`)
+})
 
 describe("flawed sinks", () => {
   it("there is one for every behaviour", () => {
