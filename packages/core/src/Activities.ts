@@ -283,7 +283,7 @@ const refusedToken = (error: Extract<MarketoError, { _tag: "Rejected" }>, positi
   error.codes.some((code) => tokenRefusals.has(code))
     ? new CheckpointRefused({
         reason: "TokenRefused",
-        advice: `Marketo refused the paging token of the chain "${position.query}" (code ${error.codes.join(", ")}${error.requestId === undefined ? "" : `, request ${error.requestId}`}), which stood at ${DateTime.formatIso(position.through)}. Nothing was skipped. To go on, start under another name with that instant, or an earlier one, as \`since\`; activities at the seam may come twice. If the feed names a list, check that it still exists and has fewer than 10,000 members`,
+        advice: `Marketo refused the paging token of the chain "${chains.describe(position.query)}" (code ${error.codes.join(", ")}${error.requestId === undefined ? "" : `, request ${error.requestId}`}), which stood at ${DateTime.formatIso(position.through)}. Nothing was skipped. To go on, start under another name with that instant, or an earlier one, as \`since\`; activities at the seam may come twice. If the feed names a list, check that it still exists and has fewer than 10,000 members`,
       })
     : error
 

@@ -24,6 +24,7 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
+import * as ConfigProvider from "effect/ConfigProvider"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { globalValue } from "effect/GlobalValue"
@@ -129,8 +130,8 @@ export const layerWithoutLimits = (
     Effect.gen(function* () {
       const { clientId, clientSecret, timeout } = options
       const url = yield* checkBaseUrl(options.baseUrl)
-      if (Redacted.value(clientId).trim() === "") return yield* invalid("clientId", "must not be empty")
-      if (Redacted.value(clientSecret).trim() === "") return yield* invalid("clientSecret", "must not be empty")
+      if (isBlank(clientId)) return yield* invalid("clientId", "must not be empty")
+      if (isBlank(clientSecret)) return yield* invalid("clientSecret", "must not be empty")
       yield* noteLimits(url.host)
       const policies = Record.map(
         endpoints,
@@ -162,12 +163,14 @@ export const layer = (
 ): Layer.Layer<Services | ApiLimits.ApiLimits, InvalidRequest, HttpClient.HttpClient> =>
   Layer.provideMerge(layerWithoutLimits(options), ApiLimits.layer(options.limits))
 
-const nonEmpty = (config: Config.Config<Redacted.Redacted>) =>
-  Config.validate(config, { message: "must not be empty", validation: (value) => Redacted.value(value).trim() !== "" })
+const isBlank = (secret: Redacted.Redacted) => Redacted.value(secret).trim() === ""
+
+/** A blank secret is a missing one: fails with the error of its config when nothing is set, which names the variable. */
+const missing = (config: Config.Config<Redacted.Redacted>) =>
+  Effect.withConfigProvider(config, ConfigProvider.fromMap(new Map()))
 
 /**
- * The same from the program's own `Config`s. A secret that is missing or empty is a `ConfigError` that names the
- * variable.
+ * The same from the program's own `Config`s. A secret that is missing or blank is a `ConfigError` that names the variable.
  *
  * @since 0.1.0
  * @category layers
@@ -176,12 +179,12 @@ export const layerConfig = (
   config: Config.Config.Wrap<Options>,
 ): Layer.Layer<Services | ApiLimits.ApiLimits, ConfigError | InvalidRequest, HttpClient.HttpClient> =>
   Layer.unwrapEffect(
-    Effect.map(
-      Config.unwrap<Options>(
-        Config.isConfig(config)
-          ? config
-          : { ...config, clientId: nonEmpty(config.clientId), clientSecret: nonEmpty(config.clientSecret) },
-      ),
-      layer,
-    ),
+    Effect.gen(function* () {
+      const options = yield* Config.unwrap<Options>(config)
+      if (!Config.isConfig(config)) {
+        if (isBlank(options.clientId)) yield* missing(config.clientId)
+        if (isBlank(options.clientSecret)) yield* missing(config.clientSecret)
+      }
+      return layer(options)
+    }),
   )

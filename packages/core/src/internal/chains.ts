@@ -133,10 +133,14 @@ const fromText = (text: string): Query =>
 
 const withTypes = (types: ReadonlyArray<number>, filter: Query): Query => ({ activityTypeIds: ids(types), ...filter })
 
+/** A chain's query for a person to read; whose leads they are is nobody's business. */
+export const describe = (query: string): string =>
+  query === "" ? "deleted leads" : query.replace(/leadIds=[^&]*/, "leadIds=…")
+
 const otherFeed = (position: Position) =>
   new CheckpointRefused({
     reason: "OtherFeed",
-    advice: `this subscription was reading another feed (${position.query === "" ? "deleted leads" : position.query}). Types may be added and removed under a name; for any other change start under another name, or go back to that filter`,
+    advice: `this subscription was reading another feed (${describe(position.query)}). Types may be added and removed under a name; for any other change start under another name, or go back to that filter`,
   })
 
 /** The chains of `feed`: those that `positions` know, and new ones for what they do not cover. */

@@ -6,14 +6,15 @@ export const parse = (text: string): number => {
   const m = spelling.exec(text)
   if (m === null) return Number.NaN
   const [, year, month, day, hour, minute, second, fraction, sign, offsetHour, offsetMinute] = m
-  const d = Number(day)
+  const millis = fraction === undefined ? 0 : Number(fraction.slice(0, 3).padEnd(3, "0"))
   const h = Number(hour)
   const min = Number(minute)
   const s = Number(second)
-  const millis = fraction === undefined ? 0 : Number(fraction.slice(0, 3).padEnd(3, "0"))
-  const utc = Date.UTC(Number(year), Number(month) - 1, d, h, min, s, millis)
-  // Date.UTC rolls the 30th of February over; an instant that is not on the calendar is not an instant
-  if (h > 23 || min > 59 || s > 59 || Number(month) > 12 || new Date(utc).getUTCDate() !== d) return Number.NaN
+  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day), h, min, s, millis))
+  // Date.UTC rolls the 30th of February over; a day that is not on the calendar is no instant
+  const isOnCalendar = date.getUTCMonth() + 1 === Number(month) && date.getUTCDate() === Number(day)
+  if (h > 23 || min > 59 || s > 59 || !isOnCalendar) return Number.NaN
+  const utc = date.getTime()
   if (sign === undefined) return utc
   const offset = (Number(offsetHour) * 60 + Number(offsetMinute)) * 60_000
   return sign === "+" ? utc - offset : utc + offset

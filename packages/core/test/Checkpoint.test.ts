@@ -1,0 +1,138 @@
+import { FileSystem, KeyValueStore } from "@effect/platform"
+import { NodeContext } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Checkpoint, CheckpointStore } from "@effect-marketo/core"
+import { Arbitrary, DateTime, Effect, Layer, Option } from "effect"
+
+const subscription = { instance: "123-ABC-456", name: "opens" }
+const checkpoint = new Checkpoint.Checkpoint({
+  v: 1,
+  instance: "123-ABC-456",
+  subscription: "opens",
+  sequence: 7,
+  positions: [
+    new Checkpoint.Position({
+      query: "activityTypeIds=10",
+      token: "ABC=",
+      through: DateTime.unsafeMake("2026-01-01T00:00:00Z"),
+    }),
+  ],
+})
+const json =
+  '{"v":1,"instance":"123-ABC-456","subscription":"opens","sequence":7,"positions":[{"query":"activityTypeIds=10","token":"ABC=","through":"2026-01-01T00:00:00.000Z"}]}'
+
+describe("Checkpoint", () => {
+  it("is this text", () => assert.strictEqual(Checkpoint.toJson(checkpoint), json))
+
+  it.effect.prop("reads back as it was written", [Arbitrary.make(Checkpoint.Checkpoint)], ([any]) =>
+    Effect.gen(function* () {
+      const read = yield* Checkpoint.fromJson(Checkpoint.toJson(any), {
+        instance: any.instance,
+        name: any.subscription,
+      })
+      assert.strictEqual(Checkpoint.toJson(read), Checkpoint.toJson(any))
+    }),
+  )
+
+  it.effect.prop(
+    "cut off anywhere it is refused, never read as less",
+    [Arbitrary.make(Checkpoint.Checkpoint)],
+    ([any]) =>
+      Effect.gen(function* () {
+        const text = Checkpoint.toJson(any)
+        for (let end = 0; end < text.length; end++) {
+          const error = yield* Effect.flip(
+            Checkpoint.fromJson(text.slice(0, end), { instance: any.instance, name: any.subscription }),
+          )
+          assert.strictEqual(error.reason, "Unreadable")
+        }
+      }),
+    { fastCheck: { numRuns: 10 } },
+  )
+
+  for (const [what, text, reason] of [
+    ["a newer version", json.replace('"v":1', '"v":2'), "NewerVersion"],
+    ["a newer version of another shape", '{"v":9,"chains":{}}', "NewerVersion"],
+    ["another instance", json.replace("123-ABC-456", "999-XYZ-999"), "OtherInstance"],
+    ["another name", json.replace("opens", "clicks"), "OtherInstance"],
+    ["nothing", "", "Unreadable"],
+    ["no JSON", "\u0000\u0000", "Unreadable"],
+    ["a negative sequence", json.replace('"sequence":7', '"sequence":-1'), "Unreadable"],
+    ["no token", json.replace('"token":"ABC=",', ""), "Unreadable"],
+  ] as const) {
+    it.effect(`${what} is refused with advice`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(Checkpoint.fromJson(text, subscription))
+        assert.strictEqual(error.reason, reason)
+        assert.isAbove(error.advice.length, 40)
+        assert.notInclude(error.message, "ABC=")
+      }),
+    )
+  }
+})
+
+const stores: ReadonlyArray<readonly [string, Layer.Layer<CheckpointStore.CheckpointStore, unknown>]> = [
+  ["memory", CheckpointStore.layerMemory],
+  ["key-value store", Layer.provide(CheckpointStore.layerKeyValueStore, KeyValueStore.layerMemory)],
+  [
+    "files",
+    Layer.unwrapScoped(
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const directory = yield* fs.makeTempDirectoryScoped()
+        return CheckpointStore.layerFile(`${directory}/new/folder`)
+      }),
+    ).pipe(Layer.provide(NodeContext.layer)),
+  ],
+]
+
+describe("CheckpointStore", () => {
+  for (const [name, layer] of stores) {
+    it.live(`${name}: keeps texts apart by key, and the last one of each`, () =>
+      Effect.gen(function* () {
+        const store = yield* CheckpointStore.CheckpointStore
+        assert.deepStrictEqual(yield* store.get("host:80/a"), Option.none())
+        yield* store.set("host:80/a", "1")
+        yield* store.set("host:80/a/b", "2")
+        yield* store.set("host:80/A", "3")
+        yield* store.set("host:80/a", `{"ü":4}`)
+        assert.deepStrictEqual(yield* store.get("host:80/a"), Option.some(`{"ü":4}`))
+        assert.deepStrictEqual(yield* store.get("host:80/a/b"), Option.some("2"))
+        assert.deepStrictEqual(yield* store.get("host:80/A"), Option.some("3"))
+      }).pipe(Effect.provide(layer)),
+    )
+  }
+
+  it.scopedLive("files: the text is there after a restart, and a half-written one is not", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped()
+      const set = (json: string) =>
+        Effect.flatMap(CheckpointStore.CheckpointStore, (store) => store.set("k", json)).pipe(
+          Effect.provide(CheckpointStore.layerFile(directory)),
+        )
+      yield* set("old")
+      yield* fs.writeFileString(`${directory}/k.json.tmp`, "hal")
+      const read = Effect.flatMap(CheckpointStore.CheckpointStore, (store) => store.get("k")).pipe(
+        Effect.provide(CheckpointStore.layerFile(directory)),
+      )
+      assert.deepStrictEqual(yield* read, Option.some("old"))
+      yield* set("new")
+      assert.deepStrictEqual(yield* read, Option.some("new"))
+    }).pipe(Effect.provide(NodeContext.layer)),
+  )
+
+  it.scopedLive("files: a folder that is gone is a SinkError that names it", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = `${yield* fs.makeTempDirectoryScoped()}/inside`
+      const error = yield* Effect.flatMap(CheckpointStore.CheckpointStore, (store) =>
+        Effect.zipRight(fs.remove(directory, { recursive: true }), Effect.flip(store.set("k", "1"))),
+      ).pipe(Effect.provide(CheckpointStore.layerFile(directory)))
+      assert.deepStrictEqual(
+        [error._tag === "SinkError" && error.reason, error.message.includes(directory)],
+        ["Unavailable", true],
+      )
+    }).pipe(Effect.provide(NodeContext.layer)),
+  )
+})

@@ -1,0 +1,116 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Activities, Feed, Marketo, MarketoClient, RequestPolicy } from "@effect-marketo/core"
+import { Simulator } from "@effect-marketo/simulator"
+import { Chunk, Duration, Effect, Layer, Logger, LogLevel, Redacted, Stream } from "effect"
+import * as NodeHttp from "../src/NodeHttp.js"
+
+/** Repeats are expected here, and warned of. */
+const quiet = Logger.minimumLogLevel(LogLevel.None)
+
+const quick = Object.fromEntries(
+  Object.keys(RequestPolicy.endpoints).map((name) => [
+    name,
+    { baseDelay: Duration.millis(5), maxDelay: Duration.millis(20) },
+  ]),
+)
+
+const marketo = Layer.unwrapEffect(
+  Effect.map(Simulator.Simulator, (simulator) =>
+    Marketo.layer({
+      baseUrl: simulator.url,
+      clientId: Redacted.make(simulator.clientId),
+      clientSecret: Redacted.make(simulator.clientSecret),
+      limits: { calls: 10_000, window: Duration.millis(50), concurrent: 10 },
+      policies: quick,
+    }),
+  ),
+).pipe(Layer.provide(NodeHttp.layer), Layer.provideMerge(quiet))
+
+const live = (options: Simulator.ServerOptions) =>
+  Layer.provideMerge(marketo, Simulator.layerServer({ limits: { calls: 10_000, concurrent: 100 }, ...options }))
+
+const visits = Feed.leadActivities({ activityTypeIds: [1, 2, 6, 7, 10, 11] })
+
+describe("over a real socket", () => {
+  it.scopedLive("gzip, multi-byte text and broken connections: every text as stored", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      const activities = yield* Activities.Activities
+      const pages = yield* Stream.runCollect(
+        activities.pages(visits, { since: "2026-01-01T00:00:00Z", batchSize: 100 }),
+      )
+      const texts = Chunk.toReadonlyArray(pages).flatMap((p) => Chunk.toReadonlyArray(p.records).map((r) => r.text))
+      const stored = (yield* simulator.activities).filter((a) => [1, 2, 6, 7, 10, 11].includes(a.activityTypeId))
+      assert.deepStrictEqual(
+        texts,
+        stored.map((a) => a.text),
+      )
+      const calls = yield* simulator.calls
+      assert.isTrue(
+        ["cut", "cutBody", "http", "empty", "malformed"].every((fault) => calls.some((c) => c.fault === fault)),
+      )
+    }).pipe(
+      Effect.provide(
+        live({
+          activities: 3_000,
+          faults: [
+            { fault: "cut", call: 2 },
+            { fault: "cut", executed: true, call: 4 },
+            { fault: "cutBody", call: 6 },
+            { fault: "cutBody", bytes: 0, call: 8 },
+            { fault: "http", status: 502, call: 10 },
+            { fault: "empty", call: 12 },
+            { fault: "malformed", call: 14 },
+          ],
+        }),
+      ),
+    ),
+  )
+
+  it.scopedLive("asks for gzip and undoes it", () =>
+    Effect.gen(function* () {
+      const client = yield* MarketoClient.MarketoClient
+      const answer = yield* client.get(RequestPolicy.endpoints.activityTypes.path, {})
+      assert.isAbove(answer.text.length, 1_024)
+      assert.strictEqual(JSON.parse(answer.text).success, true)
+    }).pipe(Effect.provide(live({ gzip: true }))),
+  )
+
+  it.scopedLive("a refused connection is one error, with the code and the attempts", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flatMap(Activities.Activities, (a) => Effect.flip(a.types)).pipe(
+        Effect.provide(
+          Marketo.layer({
+            baseUrl: "http://localhost:1",
+            clientId: Redacted.make("id"),
+            clientSecret: Redacted.make("hush"),
+            policies: quick,
+          }).pipe(Layer.provide(NodeHttp.layer), Layer.provideMerge(quiet)),
+        ),
+      )
+      assert.deepStrictEqual(
+        error._tag === "Unavailable" && [error.endpoint, error.reason, error.code, error.execution, error.attempts],
+        ["identity", "Connection", "ECONNREFUSED", "NotExecuted", 9],
+      )
+    }),
+  )
+
+  it.scopedLive("an unknown host likewise", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flatMap(Activities.Activities, (a) => Effect.flip(a.types)).pipe(
+        Effect.provide(
+          Marketo.layer({
+            baseUrl: "https://no-such-host.invalid",
+            clientId: Redacted.make("id"),
+            clientSecret: Redacted.make("hush"),
+            policies: quick,
+          }).pipe(Layer.provide(NodeHttp.layer), Layer.provideMerge(quiet)),
+        ),
+      )
+      assert.deepStrictEqual(error._tag === "Unavailable" && [error.reason, error.execution], [
+        "Connection",
+        "NotExecuted",
+      ])
+    }),
+  )
+})

@@ -1,0 +1,510 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Activities,
+  ActivityRecord,
+  ActivitySink,
+  Checkpoint,
+  CheckpointStore,
+  Feed,
+  Page,
+  Pipeline,
+  SinkError,
+} from "@effect-marketo/core"
+import { Simulator } from "@effect-marketo/simulator"
+import {
+  Chunk,
+  Clock,
+  Context,
+  DateTime,
+  Deferred,
+  type Duration,
+  Effect,
+  FastCheck,
+  Fiber,
+  Layer,
+  Option,
+  Ref,
+  Schema,
+  Stream,
+  TestClock,
+} from "effect"
+import { flowing, simulated, since } from "./support/simulated.js"
+
+const visits = Feed.leadActivities({ activityTypeIds: [1] })
+
+const memory = Effect.flatMap(ActivitySink.Memory, (m) => m.batches)
+const textsOf = (batches: ReadonlyArray<ActivitySink.Batch>) =>
+  batches.flatMap((b) => Chunk.toReadonlyArray(b.records).map((r) => r.text))
+const written = Effect.map(memory, textsOf)
+const storedOf = (...types: ReadonlyArray<number>) =>
+  Effect.flatMap(Simulator.Simulator, (simulator) =>
+    Effect.map(simulator.activities, (all) => all.filter((a) => types.includes(a.activityTypeId)).map((a) => a.text)),
+  )
+
+const withMemory = (options: Simulator.Options = {}) => Layer.merge(simulated(options), ActivitySink.layerMemory)
+
+/** The memory sink with something in front of its writes; the wrapped sink stays the same over runs. */
+const wrapped = (f: (write: ActivitySink.Writer["write"]) => ActivitySink.Writer["write"]) =>
+  Effect.map(
+    ActivitySink.ActivitySink,
+    (sink): ActivitySink.Service => ({
+      ...sink,
+      open: (subscription) => Effect.map(sink.open(subscription), (writer) => ({ ...writer, write: f(writer.write) })),
+    }),
+  )
+
+describe("run", () => {
+  it.effect("writes everything once, in order, and says how much", () =>
+    Effect.gen(function* () {
+      const summary = yield* Pipeline.run({ name: "visits", feed: visits, since })
+      const stored = yield* storedOf(1)
+      assert.deepStrictEqual(yield* written, stored)
+      assert.strictEqual(summary.records, stored.length)
+      assert.strictEqual(summary.batches, (yield* memory).length)
+      const batches = yield* memory
+      assert.deepStrictEqual(
+        batches.map((b) => b.checkpoint.sequence),
+        batches.map((_, i) => i + 1),
+      )
+    }).pipe(Effect.provide(withMemory({ activities: 3_000 }))),
+  )
+
+  it.effect("the first checkpoint is written before the first page is asked for", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      const first = yield* Ref.make<ReadonlyArray<string> | undefined>(undefined)
+      const sink = yield* wrapped(
+        (write) => (batch) =>
+          Effect.gen(function* () {
+            const calls = (yield* simulator.calls).map((c) => c.endpoint)
+            yield* Ref.update(first, (seen) => seen ?? calls)
+            yield* write(batch)
+          }),
+      )
+      yield* Pipeline.run({ name: "visits", feed: visits, since }).pipe(
+        Effect.provideService(ActivitySink.ActivitySink, sink),
+      )
+      assert.deepStrictEqual(yield* Ref.get(first), ["identity", "pagingtoken"])
+      const [begin] = yield* memory
+      assert.deepStrictEqual([begin?.records.length, begin?.checkpoint.sequence], [0, 1])
+    }).pipe(Effect.provide(withMemory())),
+  )
+
+  it.effect("a second run reads only what is new, and since does not move it", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* Pipeline.run({ name: "visits", feed: visits, since })
+      const added = yield* simulator.add([{ activityTypeId: 1 }, { activityTypeId: 2 }])
+      const before = (yield* simulator.calls).length
+      const summary = yield* Pipeline.run({ name: "visits", feed: visits, since: "2026-01-30T00:00:00Z" })
+      assert.strictEqual(summary.records, 1)
+      assert.strictEqual((yield* written).at(-1), added[0]?.text)
+      assert.isFalse((yield* simulator.calls).slice(before).some((c) => c.endpoint === "pagingtoken"))
+    }).pipe(Effect.provide(withMemory())),
+  )
+
+  it.effect("names do not share a position", () =>
+    Effect.gen(function* () {
+      const a = yield* Pipeline.run({ name: "a", feed: visits, since })
+      const b = yield* Pipeline.run({ name: "b", feed: visits, since })
+      assert.isAbove(a.records, 0)
+      assert.strictEqual(a.records, b.records)
+    }).pipe(Effect.provide(withMemory())),
+  )
+
+  it.effect("types added and removed between runs", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      const run = (...activityTypeIds: ReadonlyArray<number>) =>
+        Pipeline.run({ name: "types", feed: Feed.leadActivities({ activityTypeIds }), since })
+      yield* run(1, 2)
+      yield* simulator.add([{ activityTypeId: 1 }, { activityTypeId: 2 }])
+      yield* run(1, 2, 6)
+      const dropped = yield* simulator.add([{ activityTypeId: 2 }])
+      yield* run(1, 6)
+      yield* simulator.add([{ activityTypeId: 1 }, { activityTypeId: 6 }])
+      yield* run(1, 6)
+      const wanted = (yield* storedOf(1, 2, 6)).filter((text) => text !== dropped[0]?.text)
+      assert.deepStrictEqual([...(yield* written)].sort(), [...wanted].sort())
+    }).pipe(Effect.provide(withMemory())),
+  )
+
+  for (const name of ["", "  ", "x".repeat(201)]) {
+    it.effect(`the name "${name.slice(0, 3)}" of ${name.length} characters is refused`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(Pipeline.run({ name, feed: visits, since }))
+        assert.deepStrictEqual([error._tag, "field" in error && error.field], ["InvalidRequest", "name"])
+      }).pipe(Effect.provide(withMemory())),
+    )
+  }
+
+  it.effect("undecodable elements: kept and durable with their batch, or the read fails", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.add([{ activityTypeId: 1 }, { activityTypeId: 1, text: '{"leadId":{}}' }, { activityTypeId: 1 }])
+      const options = { name: "visits", feed: visits, since }
+      const error = yield* Effect.flip(Pipeline.run(options))
+      assert.strictEqual(error._tag, "Undecodable")
+      const summary = yield* Pipeline.run({ ...options, undecodable: "keep" })
+      assert.deepStrictEqual([summary.records, summary.rejected], [2, 1])
+      const rejected = (yield* memory).flatMap((b) => Chunk.toReadonlyArray(b.rejected))
+      assert.deepStrictEqual(
+        rejected.map((r) => r.text),
+        ['{"leadId":{}}'],
+      )
+    }).pipe(Effect.provide(withMemory({ activities: 0 }))),
+  )
+})
+
+describe("crash", () => {
+  class Crash extends Schema.TaggedError<Crash>()("Crash", {}) {}
+
+  it.effect.prop(
+    "before or after any write, at any page: the resumed runs write everything once",
+    [
+      FastCheck.array(FastCheck.tuple(FastCheck.nat({ max: 6 }), FastCheck.boolean()), { maxLength: 8 }),
+      FastCheck.integer({ min: 20, max: 120 }),
+    ],
+    ([crashes, batchSize]) =>
+      Effect.gen(function* () {
+        const transform = (records: Chunk.Chunk<ActivityRecord.ActivityRecord<unknown>>) =>
+          Effect.succeed(
+            Chunk.filter(records, (r) => Number(r.identity) % 3 !== 0).pipe(
+              Chunk.map((r) => ActivityRecord.extend(r, { seen: true })),
+            ),
+          )
+        for (const [at, after] of [...crashes, [Number.POSITIVE_INFINITY, false] as const]) {
+          let writes = 0
+          const sink = yield* wrapped((write) => (batch) => {
+            const crash = writes++ === at
+            if (!crash) return write(batch)
+            const fail = new SinkError.SinkError({ sink: "test", reason: "Other", description: "crash" })
+            return after ? Effect.zipRight(write(batch), fail) : fail
+          })
+          yield* Pipeline.run({
+            name: "visits",
+            feed: visits,
+            since,
+            batchSize,
+            transform,
+            batch: { maxCount: 1 },
+          }).pipe(Effect.provideService(ActivitySink.ActivitySink, sink), Effect.exit)
+        }
+        const expected = (yield* storedOf(1))
+          .filter((text) => Number((JSON.parse(text) as { id: number }).id) % 3 !== 0)
+          .map((text) => `${text.slice(0, text.lastIndexOf("}"))},"seen":true}`)
+        assert.deepStrictEqual(yield* written, expected)
+      }).pipe(Effect.provide(withMemory({ activities: 600 }))),
+    { fastCheck: { numRuns: 25 } },
+  )
+
+  it.effect("a transform that fails ends the run with its own error; what was before is durable", () =>
+    Effect.gen(function* () {
+      let pages = 0
+      const options = { name: "visits", feed: visits, since, batchSize: 20 }
+      const error = yield* Effect.flip(
+        Pipeline.run({
+          ...options,
+          transform: (records) => (++pages > 3 ? Effect.fail(new Crash()) : Effect.succeed(records)),
+        }),
+      )
+      assert.strictEqual(error._tag, "Crash")
+      assert.strictEqual((yield* written).length, 60)
+      yield* Pipeline.run(options)
+      assert.deepStrictEqual(yield* written, yield* storedOf(1))
+    }).pipe(Effect.provide(withMemory())),
+  )
+
+  it.effect("a transform with a service of the program's own enriches", () =>
+    Effect.gen(function* () {
+      class Geo extends Context.Tag("test/Geo")<Geo, { readonly country: (lead: string) => string }>() {}
+      yield* Pipeline.run({
+        name: "visits",
+        feed: visits,
+        since,
+        transform: (records) =>
+          Effect.map(Geo, (geo) =>
+            Chunk.map(records, (r) => ActivityRecord.extend(r, { country: geo.country(r.value.leadId) })),
+          ),
+      }).pipe(Effect.provideService(Geo, { country: (lead) => `C${lead}` }))
+      for (const text of yield* written) {
+        const { country, leadId } = JSON.parse(text)
+        assert.strictEqual(country, `C${leadId}`)
+      }
+    }).pipe(Effect.provide(withMemory())),
+  )
+})
+
+describe("batches", () => {
+  /** Writes take a second, and note how many pages' worth went out together. */
+  const slow = wrapped((write) => (batch) => Effect.zipRight(Effect.sleep("1 seconds"), write(batch)))
+
+  it.effect("pages that are ready when a write ends go out together, within the policy", () =>
+    Effect.gen(function* () {
+      const sink = yield* slow
+      const run = (name: string, batch: Pipeline.BatchPolicy) =>
+        flowing(
+          Pipeline.run({ name, feed: visits, since, batchSize: 10, batch }).pipe(
+            Effect.provideService(ActivitySink.ActivitySink, sink),
+          ),
+        )
+      const one = yield* run("one", { maxCount: 1 })
+      const many = yield* run("many", {})
+      const bytes = yield* run("bytes", { maxBytes: 10_000 })
+      assert.strictEqual(one.records, many.records)
+      assert.isBelow(many.batches, one.batches / 3)
+      assert.isBelow(bytes.batches, one.batches)
+      assert.isAbove(bytes.batches, many.batches)
+      const all = yield* memory
+      const sizes = (name: string) => all.filter((b) => b.checkpoint.subscription === name).map((b) => b.records.length)
+      assert.isTrue(sizes("one").every((n) => n <= 10))
+      assert.isTrue(sizes("many").some((n) => n >= 50))
+      for (const name of ["one", "many", "bytes"]) {
+        assert.deepStrictEqual(textsOf(all.filter((b) => b.checkpoint.subscription === name)), yield* storedOf(1))
+      }
+    }).pipe(Effect.provide(withMemory({ activities: 2_000 }))),
+  )
+
+  it.effect("reads on while a write runs, but not without end", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      const gate = yield* Deferred.make<void>()
+      const sink = yield* wrapped(
+        (write) => (batch) =>
+          Chunk.isEmpty(batch.records) ? write(batch) : Effect.zipRight(Deferred.await(gate), write(batch)),
+      )
+      const fiber = yield* Effect.fork(
+        Pipeline.run({ name: "visits", feed: visits, since, batchSize: 1 }).pipe(
+          Effect.provideService(ActivitySink.ActivitySink, sink),
+        ),
+      )
+      yield* TestClock.adjust("1 seconds")
+      const ahead = (yield* simulator.calls).filter((c) => c.endpoint === "activities").length
+      assert.isAbove(ahead, 2)
+      assert.isBelow(ahead, 30)
+      yield* Deferred.succeed(gate, undefined)
+      yield* fiber
+      assert.deepStrictEqual(yield* written, yield* storedOf(1))
+    }).pipe(Effect.provide(withMemory({ activities: 1_000 }))),
+  )
+
+  it.effect("runs of empty pages: a checkpoint every 5 seconds and at the end, not one a page", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "emptyPage", match: { endpoint: "activities" }, times: 60 })
+      const times: Array<number> = []
+      const sink = yield* wrapped(
+        (write) => (batch) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            if (Chunk.isEmpty(batch.records)) times.push(now)
+            return write(batch)
+          }),
+      )
+      const { batches } = yield* flowing(
+        Pipeline.run({ name: "visits", feed: visits, since }).pipe(
+          Effect.provideService(ActivitySink.ActivitySink, sink),
+        ),
+      )
+      assert.isBelow(batches, 25)
+      assert.isAbove(times.length, 8)
+      for (let i = 1; i < times.length - 1; i++) assert.isAtLeast((times[i] ?? 0) - (times[i - 1] ?? 0), 5_000)
+      const last = (yield* memory).at(-1)
+      assert.strictEqual(last?.checkpoint.positions.length, 1)
+    }).pipe(Effect.provide(withMemory({ activities: 200, latency: "1 seconds" }))),
+  )
+
+  it.effect("a page over the policy still goes out whole, also behind empty ones", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "emptyPage", call: 2 })
+      yield* Pipeline.run({ name: "visits", feed: visits, since, batch: { maxCount: 1, maxBytes: 1 } })
+      assert.deepStrictEqual(yield* written, yield* storedOf(1))
+    }).pipe(Effect.provide(withMemory())),
+  )
+})
+
+describe("stream and into", () => {
+  it.effect("stream: one element a durable batch, the last one caught up", () =>
+    Effect.gen(function* () {
+      const progress = yield* Pipeline.stream({ name: "visits", feed: visits, since, batchSize: 30 }).pipe(
+        Stream.mapEffect((p) => Effect.map(memory, (batches) => [p, batches.length] as const)),
+        Stream.runCollect,
+        Effect.map(Chunk.toReadonlyArray),
+      )
+      assert.isTrue(progress.every(([p, durable]) => durable >= p.sequence))
+      assert.deepStrictEqual(
+        progress.map(([p]) => p.caughtUp),
+        progress.map((_, i) => i === progress.length - 1),
+      )
+    }).pipe(Effect.provide(withMemory())),
+  )
+
+  it.effect("into: a stream of the program's own, with operators between", () =>
+    Effect.gen(function* () {
+      const activities = yield* Activities.Activities
+      const sink = yield* ActivitySink.ActivitySink
+      const once = Effect.scoped(
+        Effect.gen(function* () {
+          const writer = yield* sink.open({ name: "own", instance: activities.instance })
+          const positions = Option.getOrUndefined(writer.checkpoint)?.positions
+          return yield* activities.pages(visits, { since, positions, batchSize: 40 }).pipe(
+            Stream.map(Page.filter((r) => Number(r.identity) % 2 === 0)),
+            Stream.mapEffect(
+              Page.mapEffect((rs) => Effect.as(Effect.yieldNow(), rs)),
+              { concurrency: 4 },
+            ),
+            Stream.map(Page.map((r) => ActivityRecord.withValue(r, { lead: r.leadId }))),
+            Stream.take(Option.isNone(writer.checkpoint) ? 2 : 1_000),
+            Pipeline.into(writer),
+            Stream.runDrain,
+          )
+        }),
+      )
+      yield* once
+      yield* once
+      const leads = (yield* storedOf(1))
+        .map((text) => JSON.parse(text) as { id: number; leadId: number })
+        .filter(({ id }) => id % 2 === 0)
+      assert.deepStrictEqual(
+        yield* written,
+        leads.map(({ leadId }) => `{"lead":"${leadId}"}`),
+      )
+    }).pipe(Effect.provide(withMemory())),
+  )
+})
+
+describe("tail", () => {
+  it.effect("caught up, waits, reads on, and holds one writer", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      const opened = yield* Ref.make(0)
+      const sink = yield* Effect.map(ActivitySink.ActivitySink, (inner) => ({
+        ...inner,
+        open: (s: Parameters<typeof inner.open>[0]) =>
+          Effect.zipRight(
+            Ref.update(opened, (n) => n + 1),
+            inner.open(s),
+          ),
+      }))
+      const fiber = yield* Effect.fork(
+        Pipeline.tail({ name: "visits", feed: visits, since, every: "1 minutes" }).pipe(
+          Effect.provideService(ActivitySink.ActivitySink, sink),
+        ),
+      )
+      yield* TestClock.adjust("30 seconds")
+      assert.deepStrictEqual(yield* written, yield* storedOf(1))
+      for (let i = 0; i < 3; i++) {
+        yield* simulator.add([{ activityTypeId: 1 }, { activityTypeId: 1 }])
+        yield* TestClock.adjust("1 minutes")
+        assert.deepStrictEqual(yield* written, yield* storedOf(1))
+      }
+      assert.strictEqual(yield* Ref.get(opened), 1)
+      yield* Fiber.interrupt(fiber)
+      const batches = yield* memory
+      assert.deepStrictEqual(
+        batches.map((b) => b.checkpoint.sequence),
+        batches.map((_, i) => i + 1),
+      )
+    }).pipe(Effect.provide(withMemory())),
+  )
+
+  it.effect("an hour of idle polls is one call each", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      const fiber = yield* Effect.fork(Pipeline.tail({ name: "visits", feed: visits, since, every: "1 minutes" }))
+      yield* TestClock.adjust("30 seconds")
+      const before = (yield* simulator.calls).filter((c) => c.endpoint === "activities").length
+      yield* TestClock.adjust("1 hours")
+      const after = (yield* simulator.calls).filter((c) => c.endpoint === "activities").length
+      assert.strictEqual(after - before, 60)
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(withMemory({ activities: 50 }))),
+  )
+})
+
+describe("interruption", () => {
+  const during = (duration: Duration.DurationInput) =>
+    Effect.gen(function* () {
+      const started = yield* Deferred.make<void>()
+      const sink = yield* wrapped(
+        (write) => (batch) =>
+          Chunk.isEmpty(batch.records)
+            ? write(batch)
+            : Deferred.succeed(started, undefined).pipe(
+                Effect.zipRight(Effect.sleep(duration)),
+                Effect.zipRight(write(batch)),
+              ),
+      )
+      const fiber = yield* Effect.fork(
+        Pipeline.run({ name: "visits", feed: visits, since }).pipe(
+          Effect.provideService(ActivitySink.ActivitySink, sink),
+        ),
+      )
+      yield* Deferred.await(started)
+      const interrupting = yield* Effect.fork(Fiber.interrupt(fiber))
+      yield* TestClock.adjust("10 minutes")
+      yield* Fiber.join(interrupting)
+      return (yield* written).length
+    })
+
+  it.effect("a write in hand may finish within drain", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* during("10 seconds"), (yield* storedOf(1)).length)
+    }).pipe(Effect.provide(withMemory({ activities: 200 }))),
+  )
+
+  it.effect("and no longer, however slow the sink", () =>
+    Effect.gen(function* () {
+      const sink = yield* wrapped((write) => (batch) => (Chunk.isEmpty(batch.records) ? write(batch) : Effect.never))
+      const fiber = yield* Effect.fork(
+        Pipeline.run({ name: "visits", feed: visits, since, drain: "3 seconds" }).pipe(
+          Effect.provideService(ActivitySink.ActivitySink, sink),
+        ),
+      )
+      yield* TestClock.adjust("1 seconds")
+      const interrupting = yield* Effect.fork(Fiber.interrupt(fiber))
+      yield* TestClock.adjust("2999 millis")
+      assert.strictEqual((yield* Fiber.poll(interrupting))._tag, "None")
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(interrupting)
+      assert.deepStrictEqual(yield* written, [])
+      yield* Pipeline.run({ name: "visits", feed: visits, since })
+      assert.deepStrictEqual(yield* written, yield* storedOf(1))
+    }).pipe(Effect.provide(withMemory({ activities: 200 }))),
+  )
+})
+
+describe("the sink's checkpoint", () => {
+  const position = new Checkpoint.Position({ query: "listId=7", token: "T=", through: DateTime.unsafeMake(since) })
+  const stored = new Checkpoint.Checkpoint({
+    v: 1,
+    instance: "123-ABC-456",
+    subscription: "visits",
+    sequence: 4,
+    positions: [position],
+  })
+  for (const [what, json, reason] of [
+    ["of a newer version", '{"v":2}', "SinkError"],
+    ["truncated", Checkpoint.toJson(stored).slice(0, 50), "SinkError"],
+    ["of another instance", Checkpoint.toJson(stored).replace("123-ABC-456", "999-XYZ-999"), "SinkError"],
+    ["of another filter", Checkpoint.toJson(stored), "CheckpointRefused"],
+  ] as const) {
+    it.effect(`${what}: refused, not overwritten, nothing written`, () =>
+      Effect.gen(function* () {
+        const store = yield* CheckpointStore.CheckpointStore
+        yield* store.set("123-ABC-456/visits", json)
+        const lines = yield* Ref.make(0)
+        const sink = ActivitySink.layerFromWrite({
+          name: "lines",
+          write: (records) => Ref.update(lines, (n) => n + records.length),
+        })
+        const error = yield* Effect.flip(Effect.provide(Pipeline.run({ name: "visits", feed: visits, since }), sink))
+        assert.strictEqual(error._tag, reason)
+        if (error._tag === "SinkError") assert.strictEqual(error.reason, "CheckpointRefused")
+        assert.isAbove(error.message.length, 60)
+        assert.deepStrictEqual(yield* store.get("123-ABC-456/visits"), Option.some(json))
+        assert.strictEqual(yield* Ref.get(lines), 0)
+      }).pipe(Effect.provide(Layer.merge(simulated(), CheckpointStore.layerMemory))),
+    )
+  }
+})
