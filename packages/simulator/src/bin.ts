@@ -9,6 +9,7 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -26,15 +27,15 @@ const whole = (name: string, most: number) =>
 
 const options = {
   port: whole("port", 65_535).pipe(
-    Options.withDescription("port on localhost; 0 is any free one"),
+    Options.withDescription("port on localhost; 0, the default, is any free one"),
     Options.withDefault(0),
   ),
   seed: whole("seed", 2 ** 31).pipe(
-    Options.withDescription("everything generated follows from it"),
+    Options.withDescription("everything generated follows from it; default 7"),
     Options.withDefault(7),
   ),
   activities: whole("activities", 10_000_000).pipe(
-    Options.withDescription("size of the generated data set"),
+    Options.withDescription("size of the generated data set; default 1000"),
     Options.withDefault(1_000),
   ),
   faults: Options.file("faults", { exists: "either" }).pipe(
@@ -42,12 +43,11 @@ const options = {
     Options.optional,
   ),
   latency: whole("latency-ms", 600_000).pipe(
-    Options.withDescription("how long each call takes, in milliseconds"),
+    Options.withDescription("how long each call takes, in milliseconds; default 0"),
     Options.withDefault(0),
   ),
-  gzip: Options.boolean("gzip", { ifPresent: true, negationNames: ["no-gzip"] }).pipe(
-    Options.withDescription("compress bodies of 1,024 bytes and more when asked to"),
-    Options.withDefault(true),
+  gzip: Options.boolean("gzip").pipe(
+    Options.withDescription("compress bodies of 1,024 bytes and more for callers that ask for it"),
   ),
 }
 
@@ -69,6 +69,7 @@ Command.run(simulate, { name: "marketo-simulator", version: "0.1.0" })(process.a
   // mistakes in the arguments are printed already
   Effect.tapErrorTag("FaultFileError", printed),
   Effect.tapErrorTag("ServeError", printed),
+  Effect.tapDefect((cause) => Console.error(Cause.pretty(cause))),
   Effect.provide(NodeContext.layer),
   NodeRuntime.runMain({ disableErrorReporting: true }),
 )

@@ -53,6 +53,10 @@ describe("marketo-simulator", () => {
             `/identity/oauth/token?grant_type=client_credentials&client_id=${clientId}&client_secret=${clientSecret}`,
           )
           assert.strictEqual(JSON.parse(token).expires_in, 3_600)
+          const types = yield* client.get(`${url}/rest/v1/activities/types.json`, {
+            headers: { authorization: `Bearer ${JSON.parse(token).access_token}`, "accept-encoding": "gzip" },
+          })
+          assert.strictEqual(types.headers["content-encoding"], "gzip")
           assert.include(yield* text("/_simulator/calls"), '"endpoint":"identity"')
           const [took, code] = yield* Effect.timed(Effect.zipRight(child.kill(signal), child.exitCode))
           assert.isBelow(Duration.toMillis(took), 2_000)

@@ -59,8 +59,7 @@ const respond = (
 
 const close = (server: Server): Effect.Effect<void> =>
   Effect.async<void>((resume) => {
-    server.close(() => resume(Effect.void))
-    server.closeIdleConnections()
+    server.close(() => resume(Effect.void)) // ends idle connections as well
   }).pipe(
     Effect.interruptible,
     Effect.timeoutOption("1 second"), // for the answers on their way
