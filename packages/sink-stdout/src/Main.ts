@@ -20,6 +20,7 @@ import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import * as Inspectable from "effect/Inspectable"
 import * as Logger from "effect/Logger"
 
 /** Shells report an end by a signal as 128 and its number. */
@@ -27,11 +28,16 @@ const signals = { SIGINT: 130, SIGTERM: 143 } as const
 
 const isClosed = (error: unknown): boolean => error instanceof SinkError && error.reason === "Closed"
 
+/** What happened, and what it came from. */
+const line = (error: unknown): string =>
+  error instanceof Error
+    ? [error.message || error.name, ...(error.cause === undefined ? [] : [line(error.cause)])].join(": ")
+    : Inspectable.toStringUnknown(error)
+
 /** An expected failure is one line; a defect is a bug and comes with its trace. */
 const report = (cause: Cause.Cause<unknown>): string => {
   const failures = Chunk.toReadonlyArray(Cause.failures(cause))
-  if (failures.length === 0) return Cause.pretty(cause)
-  return failures.map((error) => (error instanceof Error ? error.message || error.name : String(error))).join("\n")
+  return failures.length === 0 ? Cause.pretty(cause) : failures.map(line).join("\n")
 }
 
 /**
@@ -40,7 +46,7 @@ const report = (cause: Cause.Cause<unknown>): string => {
  * - logs go to stderr (Effect's default logger is replaced; `Console.log` of your own still goes to stdout);
  * - SIGINT and SIGTERM interrupt it, once; a second one ends the process at once. Exit code 130 or 143;
  * - a reader that is gone (`SinkError` with the reason `Closed`, as under `| head`) is a quiet end with exit code 0;
- * - any other failure is one line on stderr, and exit code 1.
+ * - any other failure is one line on stderr, its message and those of its causes, and exit code 1; a defect has its trace.
  *
  * @since 0.1.0
  * @category constructors
@@ -65,7 +71,7 @@ export const runMain = <A, E>(program: Effect.Effect<A, E>): void => {
   fiber.addObserver((exit: Exit.Exit<A, E>) => {
     clearInterval(keepAlive)
     release()
-    if (exit._tag === "Success") return
+    if (exit._tag === "Success") return interrupted === undefined ? undefined : process.exit(0)
     const failures = Cause.failures(exit.cause)
     if (Chunk.isNonEmpty(failures) && Chunk.every(failures, isClosed)) process.exit(0)
     if (Cause.isInterruptedOnly(exit.cause) && interrupted !== undefined) process.exit(signals[interrupted])

@@ -119,19 +119,19 @@ const takeOver = (harness: Harness, rounds: number): Effect.Effect<void, SinkErr
           const first = yield* sink.open(subscription)
           yield* expectCheckpoint(first, done.at(-1))
           const next = small(done.length + 1)
-          const write = yield* forkUntil(first.write(next), yield* anInstant(round, rounds), cost)
+          const write = yield* forkUntil(Effect.either(first.write(next)), yield* anInstant(round, rounds), cost)
           const second = yield* Effect.either(sink.open(subscription))
-          const outcome = yield* Fiber.await(write)
+          const outcome = yield* Fiber.join(write)
+          if (Either.isLeft(outcome) && outcome.left.reason !== "Fenced") return yield* outcome.left
           if (Either.isLeft(second)) {
             if (second.left.reason !== "InUse") return yield* second.left
-            yield* outcome
             done.push(next)
-            return
+            return yield* expectStored(harness, { batches: done })
           }
           const sequence = Option.match(second.right.checkpoint, { onNone: () => 0, onSome: (found) => found.sequence })
           const wasRead = sequence === next.checkpoint.sequence
           yield* expectCheckpoint(second.right, wasRead ? next : done.at(-1))
-          const wasDone = wasRead || outcome._tag === "Success"
+          const wasDone = wasRead || Either.isRight(outcome)
           if (wasDone && !wasRead && fences(harness, sink)) {
             return yield* violation(
               `an older writer committed batch ${next.checkpoint.sequence} after a newer one had read the checkpoint; shut out older writers first, then read`,
@@ -361,6 +361,7 @@ export const behaviours: ReadonlyArray<Behaviour> = [
           )
         }
         yield* expectCheckpoint(yield* sink.open(subscription), undefined)
+        if (sink.delivery === "exactly-once") yield* expectStored(harness, { batches: [] })
       }),
   ),
   seeded(

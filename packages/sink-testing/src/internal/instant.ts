@@ -57,11 +57,11 @@ const after = (millis: number): Effect.Effect<void> =>
   })
 
 /** Forks `write` and resumes when it has come to the instant, or to its end. */
-export const forkUntil = <E>(
-  write: Effect.Effect<void, E>,
+export const forkUntil = <A, E>(
+  write: Effect.Effect<A, E>,
   { by, part }: Instant,
   cost: Cost,
-): Effect.Effect<Fiber.RuntimeFiber<void, E>> =>
+): Effect.Effect<Fiber.RuntimeFiber<A, E>> =>
   by === "time"
     ? Effect.zipLeft(Effect.fork(write), after(part * cost.millis))
     : Effect.gen(function* () {

@@ -7,6 +7,7 @@
 import { ActivitySink, type Batch, type Service, type Writer } from "@effect-marketo/core/ActivitySink"
 import * as Checkpoint from "@effect-marketo/core/Checkpoint"
 import type { SinkError } from "@effect-marketo/core/SinkError"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
@@ -39,7 +40,7 @@ export const expectCheckpoint = (writer: Writer, batch: Batch | undefined): Effe
 
 export interface Session {
   /** Writes the next batch to its end. */
-  readonly write: (texts: number, rejected?: number) => Effect.Effect<void, SinkError | Violation>
+  readonly write: (records: number, rejected?: number) => Effect.Effect<void, SinkError | Violation>
   /** Starts to write the next batch, interrupts it at `instant`, opens anew by `next`, and sends again what is missing. */
   readonly interrupt: (options: {
     readonly records: number
@@ -127,7 +128,8 @@ export const make = (harness: Harness): Effect.Effect<Session, SinkError | Viola
         Effect.gen(function* () {
           const batch = nextBatch(records, rejected)
           repeats ||= current.sink.delivery === "at-least-once"
-          yield* Effect.flatMap(forkUntil(writer.write(batch), instant, cost), Fiber.interrupt)
+          const exit = yield* Effect.flatMap(forkUntil(writer.write(batch), instant, cost), Fiber.interrupt)
+          if (Exit.isFailure(exit) && !Cause.isInterrupted(exit.cause)) yield* exit
           yield* next === "reopen" ? reopenWriter : restartProcess
           yield* settle(batch)
         }),
