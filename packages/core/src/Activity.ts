@@ -12,7 +12,7 @@
  *
  * declare const activity: Activity.Activity
  * // Marketo changes the case of attribute names between its definitions and its records
- * const isBot = Option.contains(true)(Activity.attribute(activity, "Is Bot Activity"))
+ * const isBot = Option.contains(Activity.attribute(activity, "Is Bot Activity"), true)
  *
  * @since 0.1.0
  */
