@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ActivityRecord, type ActivitySink, Checkpoint, Subscription } from "@effect-marketo/core"
 import * as Sink from "@effect-marketo/core/ActivitySink"
 import { NdjsonSink } from "@effect-marketo/sink-ndjson"
-import { Config, ConfigProvider, Duration, Effect, Layer, Option, TestClock } from "effect"
+import { Config, ConfigProvider, Duration, Effect, Exit, Fiber, Layer, Option, Scope, TestClock } from "effect"
 import { batch, subscription } from "./fixtures/batches.js"
 import { temporaryFolder } from "./fixtures/folder.js"
 
@@ -150,6 +150,21 @@ describe("writing", () => {
       assert.strictEqual(error.reason, "Fenced")
       yield* newer.write(batch(2, { size: 1 }))
       assert.strictEqual(text(file), lines([batch(1), batch(2, { size: 1 })]))
+    }),
+  )
+
+  it.scopedLive("ends after the write in hand", () =>
+    Effect.gen(function* () {
+      const { file } = yield* inFolder
+      const scope = yield* Scope.make()
+      const sink = yield* Scope.extend(NdjsonSink.make({ path: file }), scope)
+      const writer = yield* Scope.extend(sink.open(subscription), scope)
+      const write = yield* Effect.forkDaemon(writer.write(batch(1, { size: 20_000 })))
+      while (fs.statSync(file).size === 0) yield* Effect.sleep("1 millis")
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(text(file), lines([batch(1, { size: 20_000 })]))
+      assert.strictEqual(yield* run({ path: file }, []), 1)
+      yield* Fiber.join(write)
     }),
   )
 
