@@ -19,7 +19,7 @@ import * as Redacted from "effect/Redacted"
 import * as SynchronizedRef from "effect/SynchronizedRef"
 import { type Failure, retry } from "./internal/failure.js"
 import { encodeQuery } from "./internal/query.js"
-import { execute, unavailable } from "./internal/transport.js"
+import { execute, malformed } from "./internal/transport.js"
 import { type MarketoError, Unauthorized } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { endpoints, type RequestPolicy } from "./RequestPolicy.js"
@@ -72,6 +72,7 @@ const ENDPOINT = "identity"
 
 const unauthorized = (reason: "Credentials" | "Token"): Failure => ({
   action: "Fail",
+  execution: "NotExecuted",
   cause: reason,
   toError: (attempts) => new Unauthorized({ endpoint: ENDPOINT, attempts, reason }),
 })
@@ -111,7 +112,7 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
         const seconds = Number(json.expires_in)
         return typeof value === "string" && value !== "" && Number.isFinite(seconds)
           ? Effect.succeed({ value, lifetime: Duration.seconds(Math.max(0, seconds)) })
-          : Effect.fail(unavailable(ENDPOINT, "Retry", { reason: "Malformed", execution: "Unknown" }))
+          : Effect.fail(malformed(ENDPOINT))
       }),
       (attempt) => retry(ENDPOINT, options.policy, attempt),
     )

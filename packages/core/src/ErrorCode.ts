@@ -1,9 +1,12 @@
 /**
- * What each code of Marketo means and what this client does about it: one table, used by the client, its tests and the
- * documentation.
+ * What each way to fail means, what this client does about it, and whether Marketo executed the call: one table, used by
+ * the client, its tests and the documentation.
  *
- * Source of codes and meanings: Adobe's page "Error codes" of the Marketo Engage REST API. Marketo says that 6xx calls
- * were not executed and 7xx calls were executed and failed; three rows are stricter than that, and say why.
+ * Source of Marketo's codes and meanings: Adobe's page "Error codes" of the Marketo Engage REST API. It says that 6xx
+ * calls were not executed and 7xx calls were executed and failed. Where a row is stricter, it says why.
+ *
+ * A read that ends with `Retry` or `RetryFew` is repeated. A write is repeated only where the row says `NotExecuted`: a
+ * custom activity cannot be deleted, and it can fire campaigns at real people.
  *
  * @since 0.1.0
  */
@@ -28,104 +31,164 @@ export type Action = "Retry" | "RetryFew" | "Reauthenticate" | "WaitWindow" | "W
  * @category models
  */
 export interface Row {
-  /** As it stands in `errors[].code`, or the status where `level` is `HTTP`. */
+  /**
+   * What failed: `Response` is a code in `errors[]` of an answer with HTTP 200, `HTTP` a status, `Connection` a code of
+   * fetch, undici or node:http, `Client` a judgement of this client.
+   */
+  readonly level: "Response" | "HTTP" | "Connection" | "Client"
   readonly code: string
-  readonly level: "HTTP" | "Response"
   readonly meaning: string
   readonly action: Action
-  /** Whether Marketo executed the call that ended so. */
   readonly execution: "NotExecuted" | "Unknown"
+  /** Why `execution` is what it is. */
+  readonly because: string
 }
 
 /** Repeats for a code that the vendor lists as a catch-all. */
 const FEW = 2
 
-const row = (
-  code: string,
-  meaning: string,
-  action: Action,
-  execution: Row["execution"],
-  level: Row["level"] = "Response",
-): Row => ({ code, level, meaning, action, execution })
+const SIX = "Marketo: 6xx calls are not executed"
+const SEVEN = "Marketo: 7xx calls are executed and fail"
+const ONE = "the request as a whole was found invalid"
+const REFUSED = "refused before the API"
+const GATEWAY = "a gateway answers when what is behind it does not"
+const NO_CONNECTION = "no connection was made, nothing was sent"
+const NO_TLS = "TLS was not agreed on, nothing was sent"
+
+const rows =
+  (level: Row["level"]) =>
+  (...table: ReadonlyArray<readonly [string, string, Action, Row["execution"], string]>): ReadonlyArray<Row> =>
+    table.map(([code, meaning, action, execution, because]) => ({ level, code, meaning, action, execution, because }))
 
 /**
- * Every code with a meaning of its own. A code that is not listed is not retried, and its execution is unknown.
+ * Every row. A code of Marketo that is not listed is not repeated, and its execution is unknown.
  *
  * @since 0.1.0
  * @category models
  */
 export const table: ReadonlyArray<Row> = [
-  row("401", "client id or client secret refused by the identity service", "Fail", "NotExecuted", "HTTP"),
-  row("404", "no such address", "Fail", "NotExecuted", "HTTP"),
-  row("413", "request body over 1 MB", "Fail", "NotExecuted", "HTTP"),
-  row("414", "address over 8 KB", "Fail", "NotExecuted", "HTTP"),
-  row("5xx", "gateway or server trouble, often with an HTML page", "Retry", "Unknown", "HTTP"),
-  row("500", "unexpected condition in the server; a malformed address can cause it", "RetryFew", "Unknown"),
-  row("502", "bad gateway, probably a time-out", "Retry", "Unknown"),
-  row("600", "access token empty", "Reauthenticate", "NotExecuted"),
-  row("601", "access token invalid", "Reauthenticate", "NotExecuted"),
-  row("602", "access token expired", "Reauthenticate", "NotExecuted"),
-  row("603", "access denied: a permission is missing, or the address is not on the allow-list", "Fail", "NotExecuted"),
-  // 6xx, but a time-out can strike after the work began
-  row("604", "the call took longer than the server allows", "Retry", "Unknown"),
-  row("605", "HTTP method not supported", "Fail", "NotExecuted"),
-  row("606", "rate limit of the instance exceeded", "WaitWindow", "NotExecuted"),
-  row("607", "daily quota of the instance used up", "WaitQuota", "NotExecuted"),
-  row("608", "API temporarily unavailable", "Retry", "NotExecuted"),
-  row("609", "body is not valid JSON", "Fail", "NotExecuted"),
-  row("610", "no such resource", "Fail", "NotExecuted"),
-  // 6xx, but the catch-all says nothing about what went before
-  row("611", "system error, the catch-all", "RetryFew", "Unknown"),
-  row("612", "wrong content type", "Fail", "NotExecuted"),
-  row("613", "invalid multipart body", "Fail", "NotExecuted"),
-  row("614", "subscription not found or unreachable; usually passes", "Retry", "NotExecuted"),
-  row("615", "more calls in flight than the instance allows", "Retry", "NotExecuted"),
-  row("616", "the subscription lacks this API", "Fail", "NotExecuted"),
-  row("701", "a required field is blank", "Fail", "Unknown"),
-  row("702", "no data found", "Fail", "Unknown"),
-  row("703", "feature not enabled for this subscription", "Fail", "Unknown"),
-  row("704", "invalid date", "Fail", "Unknown"),
-  row("709", "against a business rule of the object", "Fail", "Unknown"),
-  row("710", "parent folder not found", "Fail", "Unknown"),
-  row("711", "wrong folder type", "Fail", "Unknown"),
-  row("712", "merge to person account invalid", "Fail", "Unknown"),
-  row("713", "a resource was unavailable for a moment", "Retry", "Unknown"),
-  row("714", "default record type not found", "Fail", "Unknown"),
-  row("718", "external sales person not found", "Fail", "Unknown"),
-  // not marked by the vendor; a lock that was waited for too long is free later
-  row("719", "waited too long for a lock", "Retry", "Unknown"),
-  row("1001", "a value has the wrong type", "Fail", "NotExecuted"),
-  row("1002", "a required parameter is missing", "Fail", "NotExecuted"),
-  row("1003", "a value is not valid for this endpoint", "Fail", "NotExecuted"),
-  row("1004", "lead not found", "Fail", "NotExecuted"),
-  row("1006", "field not found", "Fail", "NotExecuted"),
-  row("1008", "no access to the lead's partition", "Fail", "NotExecuted"),
-  row("1013", "object not found", "Fail", "NotExecuted"),
-  row("1017", "object already exists", "Fail", "NotExecuted"),
-  row("1022", "object in use", "Fail", "NotExecuted"),
-  row("1027", "maximum number of custom activity types reached", "Fail", "NotExecuted"),
-  row("1028", "maximum number of secondary attributes (20) reached", "Fail", "NotExecuted"),
-  row("1049", "attributes of the activity over 65,536 bytes", "Fail", "NotExecuted"),
+  ...rows("Response")(
+    ["500", "unexpected condition in the server; a malformed address can cause it", "RetryFew", "Unknown", GATEWAY],
+    ["502", "bad gateway, probably a time-out", "Retry", "Unknown", GATEWAY],
+    ["600", "access token empty", "Reauthenticate", "NotExecuted", SIX],
+    ["601", "access token invalid", "Reauthenticate", "NotExecuted", SIX],
+    ["602", "access token expired", "Reauthenticate", "NotExecuted", SIX],
+    [
+      "603",
+      "access denied: a permission is missing, or the address is not on the allow-list",
+      "Fail",
+      "NotExecuted",
+      SIX,
+    ],
+    [
+      "604",
+      "the call took longer than the server allows",
+      "Retry",
+      "Unknown",
+      "6xx, but the time-out can strike after the work began",
+    ],
+    ["605", "HTTP method not supported", "Fail", "NotExecuted", SIX],
+    ["606", "rate limit of the instance exceeded", "WaitWindow", "NotExecuted", SIX],
+    ["607", "daily quota of the instance used up", "WaitQuota", "NotExecuted", SIX],
+    ["608", "API temporarily unavailable", "Retry", "NotExecuted", SIX],
+    ["609", "body is not valid JSON", "Fail", "NotExecuted", SIX],
+    ["610", "no such resource", "Fail", "NotExecuted", SIX],
+    [
+      "611",
+      "system error, the catch-all",
+      "RetryFew",
+      "Unknown",
+      "6xx, but the catch-all says nothing of what went before",
+    ],
+    ["612", "wrong content type", "Fail", "NotExecuted", SIX],
+    ["613", "invalid multipart body", "Fail", "NotExecuted", SIX],
+    ["614", "subscription not found or unreachable; usually passes", "Retry", "NotExecuted", SIX],
+    ["615", "more calls in flight than the instance allows", "Retry", "NotExecuted", SIX],
+    ["616", "the subscription lacks this API", "Fail", "NotExecuted", SIX],
+    ["701", "a required field is blank", "Fail", "Unknown", SEVEN],
+    ["702", "no data found", "Fail", "Unknown", SEVEN],
+    ["703", "feature not enabled for this subscription", "Fail", "Unknown", SEVEN],
+    ["704", "invalid date", "Fail", "Unknown", SEVEN],
+    ["709", "against a business rule of the object", "Fail", "Unknown", SEVEN],
+    ["710", "parent folder not found", "Fail", "Unknown", SEVEN],
+    ["711", "wrong folder type", "Fail", "Unknown", SEVEN],
+    ["712", "merge to person account invalid", "Fail", "Unknown", SEVEN],
+    ["713", "a resource was unavailable for a moment", "Retry", "Unknown", SEVEN],
+    ["714", "default record type not found", "Fail", "Unknown", SEVEN],
+    ["718", "external sales person not found", "Fail", "Unknown", SEVEN],
+    ["719", "waited too long for a lock", "Retry", "Unknown", SEVEN],
+    ["1001", "a value has the wrong type", "Fail", "NotExecuted", ONE],
+    ["1002", "a required parameter is missing", "Fail", "NotExecuted", ONE],
+    ["1003", "a value is not valid for this endpoint", "Fail", "NotExecuted", ONE],
+    ["1004", "lead not found", "Fail", "NotExecuted", ONE],
+    ["1006", "field not found", "Fail", "NotExecuted", ONE],
+    ["1008", "no access to the lead's partition", "Fail", "NotExecuted", ONE],
+    ["1013", "object not found", "Fail", "NotExecuted", ONE],
+    ["1017", "object already exists", "Fail", "NotExecuted", ONE],
+    ["1022", "object in use", "Fail", "NotExecuted", ONE],
+    ["1027", "maximum number of custom activity types reached", "Fail", "NotExecuted", ONE],
+    ["1028", "maximum number of secondary attributes (20) reached", "Fail", "NotExecuted", ONE],
+    ["1049", "attributes of the activity over 65,536 bytes", "Fail", "NotExecuted", ONE],
+  ),
+  ...rows("HTTP")(
+    ["401", "client id or client secret refused by the identity service", "Fail", "NotExecuted", REFUSED],
+    ["404", "no such address", "Fail", "NotExecuted", REFUSED],
+    ["408", "the request did not arrive in time", "Retry", "Unknown", GATEWAY],
+    ["413", "request body over 1 MB", "Fail", "NotExecuted", REFUSED],
+    ["414", "address over 8 KB", "Fail", "NotExecuted", REFUSED],
+    ["429", "too many requests; Marketo itself says 606", "Retry", "Unknown", GATEWAY],
+    ["5xx", "gateway or server trouble, often with an HTML page", "Retry", "Unknown", GATEWAY],
+  ),
+  ...rows("Connection")(
+    ["ECONNREFUSED", "nobody listens at the address", "Retry", "NotExecuted", NO_CONNECTION],
+    ["ENOTFOUND", "the host has no address", "Retry", "NotExecuted", NO_CONNECTION],
+    ["EAI_AGAIN", "the name service does not answer", "Retry", "NotExecuted", NO_CONNECTION],
+    ["EHOSTUNREACH", "no route to the host", "Retry", "NotExecuted", NO_CONNECTION],
+    ["ENETUNREACH", "no route to the network", "Retry", "NotExecuted", NO_CONNECTION],
+    ["UND_ERR_CONNECT_TIMEOUT", "no connection within undici's time limit", "Retry", "NotExecuted", NO_CONNECTION],
+    ["CERT_HAS_EXPIRED", "the certificate has expired", "Retry", "NotExecuted", NO_TLS],
+    ["DEPTH_ZERO_SELF_SIGNED_CERT", "the certificate is self-signed", "Retry", "NotExecuted", NO_TLS],
+    ["ERR_TLS_CERT_ALTNAME_INVALID", "the certificate is for another host", "Retry", "NotExecuted", NO_TLS],
+    ["SELF_SIGNED_CERT_IN_CHAIN", "the certificate's issuer is self-signed", "Retry", "NotExecuted", NO_TLS],
+    ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "the certificate's issuer is not known", "Retry", "NotExecuted", NO_TLS],
+    ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "the certificate cannot be verified", "Retry", "NotExecuted", NO_TLS],
+    [
+      "other",
+      "any other broken connection",
+      "Retry",
+      "Unknown",
+      "it may have broken after the server executed the call",
+    ],
+  ),
+  ...rows("Client")(
+    [
+      "Timeout",
+      "no whole answer within the time limit",
+      "Retry",
+      "Unknown",
+      "the server may have executed the call and still be busy",
+    ],
+    ["Malformed", "an empty, cut or broken body", "Retry", "Unknown", "only an answer says what was done"],
+    [
+      "Result",
+      "a result list that is missing or of another length",
+      "Fail",
+      "Unknown",
+      "it does not say what became of each record",
+    ],
+  ),
 ]
 
-const byCode = new Map(table.map((r) => [r.level === "HTTP" ? `HTTP ${r.code}` : r.code, r]))
+const byCode = new Map(table.map((row) => [`${row.level} ${row.code}`, row]))
 
 /**
- * The row of a code in `errors[]`, or of an HTTP status.
+ * The row of a code: of an HTTP status by its class if it has no row of its own, of an unknown connection error `other`.
  *
  * @since 0.1.0
  * @category accessors
  */
-export const get = (code: string): Row | undefined => byCode.get(code) ?? getStatus(Number(code))
-
-/**
- * The row of an HTTP status.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const getStatus = (status: number): Row | undefined =>
-  byCode.get(`HTTP ${status}`) ?? (status >= 500 && status < 600 ? byCode.get("HTTP 5xx") : undefined)
+export const get = (level: Row["level"], code: string): Row | undefined =>
+  byCode.get(`${level} ${code}`) ?? byCode.get(`${level} ${/^5\d\d$/.test(code) ? "5xx" : "other"}`)
 
 /**
  * How often a call that ended with this action is repeated, when the endpoint allows `retries` of them.

@@ -17,7 +17,7 @@ import * as Option from "effect/Option"
 import * as AccessToken from "./AccessToken.js"
 import * as ApiLimits from "./ApiLimits.js"
 import { count } from "./internal/count.js"
-import { failureOf, malformed, requestIdOf } from "./internal/envelope.js"
+import { failureOf, requestIdOf } from "./internal/envelope.js"
 import { type Failure, retry } from "./internal/failure.js"
 import { encodeQuery } from "./internal/query.js"
 import * as transport from "./internal/transport.js"
@@ -69,6 +69,11 @@ export interface Service {
     query: Readonly<Record<string, string>>,
     options?: CallOptions,
   ) => Effect.Effect<Answer, MarketoError>
+  /**
+   * Writes `body` as JSON. Repeated only where `ErrorCode.table` says that the call was not executed; where it may have
+   * been, the error's `execution` is `Unknown`, and it is the caller's to find out.
+   */
+  readonly post: (path: string, body: string, options?: CallOptions) => Effect.Effect<Answer, MarketoError>
 }
 
 /**
@@ -92,6 +97,7 @@ const requestFor = (url: string, query: Readonly<Record<string, string>>): HttpC
 /** The token ran out while the call waited for the limiter: nothing was sent. */
 const ranOut: Failure = {
   action: "Reauthenticate",
+  execution: "NotExecuted",
   cause: "TokenRanOut",
   toError: (attempts) => new Unauthorized({ endpoint: "identity", attempts, reason: "Token" }),
 }
@@ -112,7 +118,7 @@ export const make = (options: {
 
     const token = Effect.mapError(
       accessToken.get,
-      (error): Failure => ({ action: "Fail", cause: error._tag, toError: () => error }),
+      (error): Failure => ({ action: "Fail", execution: "NotExecuted", cause: error._tag, toError: () => error }),
     )
 
     /** One call on the wire, and what its envelope says. */
@@ -131,7 +137,8 @@ export const make = (options: {
           }
           return yield* Effect.fail(failure)
         }
-        if (json.success !== true || isComplete?.(json) === false) return yield* Effect.fail(malformed(endpoint))
+        if (json.success !== true || isComplete?.(json) === false)
+          return yield* Effect.fail(transport.malformed(endpoint))
         if (Array.isArray(json.warnings) && json.warnings.length > 0) {
           yield* Effect.logWarning("Marketo answered with warnings").pipe(Effect.annotateLogs({ endpoint }))
         }
@@ -147,14 +154,18 @@ export const make = (options: {
         }),
       )
 
-    const get: Service["get"] = (path, query, call = {}) => {
-      const { endpoint = path, policy = general } = call
-      const request = requestFor(`${options.baseUrl}${path}`, query)
+    const call = (
+      path: string,
+      request: HttpClientRequest.HttpClientRequest,
+      options: CallOptions,
+      kind: "read" | "write",
+    ): Effect.Effect<Answer, MarketoError> => {
+      const { endpoint = path, policy = general } = options
       const send = (used: AccessToken.Token): Effect.Effect<Answer, Failure> =>
         limits.run(
           Effect.flatMap(Clock.currentTimeMillis, (now) =>
             now < used.usableUntil
-              ? exchange(endpoint, HttpClientRequest.bearerToken(request, used.value), call)
+              ? exchange(endpoint, HttpClientRequest.bearerToken(request, used.value), options)
               : Effect.fail(ranOut),
           ),
         )
@@ -175,12 +186,22 @@ export const make = (options: {
             },
           ),
         )
-      return retry(endpoint, policy, attempt(0)).pipe(
-        Effect.withSpan("MarketoClient.get", {
+      return retry(endpoint, policy, attempt(0), kind).pipe(
+        Effect.withSpan("MarketoClient.call", {
           captureStackTrace: false,
           attributes: { "marketo.endpoint": endpoint, "server.address": host },
         }),
       )
     }
-    return MarketoClient.of({ get })
+    const urlOf = (path: string) => `${options.baseUrl}${path}`
+    return MarketoClient.of({
+      get: (path, query, callOptions = {}) => call(path, requestFor(urlOf(path), query), callOptions, "read"),
+      post: (path, body, callOptions = {}) =>
+        call(
+          path,
+          HttpClientRequest.bodyText(HttpClientRequest.post(urlOf(path)), body, "application/json"),
+          callOptions,
+          "write",
+        ),
+    })
   })

@@ -168,9 +168,8 @@ export class Rejected extends Schema.TaggedError<Rejected>("@effect-marketo/core
   isRetryable: Schema.Boolean,
 }) {
   override get message(): string {
-    const reasons = this.codes.map(
-      (code) => `[${code}] ${ErrorCode.get(code)?.meaning ?? "not in Marketo's list of codes"}`,
-    )
+    const meaning = (code: string) => (ErrorCode.get("Response", code) ?? ErrorCode.get("HTTP", code))?.meaning
+    const reasons = this.codes.map((code) => `[${code}] ${meaning(code) ?? "not in Marketo's list of codes"}`)
     return `${this.endpoint}: Marketo refused the call: ${reasons.join("; ")}, ${after(this.attempts)}${request(this.requestId)}`
   }
 }

@@ -49,8 +49,10 @@ export interface Endpoint {
   readonly policy: RequestPolicy
 }
 
+const types = "/rest/v1/activities/external/type"
+
 /**
- * Every endpoint that is called.
+ * Every endpoint that is called; `{apiName}` stands for that of a custom activity type.
  *
  * @since 0.1.0
  * @category models
@@ -65,6 +67,20 @@ export const endpoints = {
   leadActivities: { path: "/rest/v1/activities.json", policy: general },
   leadChanges: { path: "/rest/v1/activities/leadchanges.json", policy: general },
   deletedLeads: { path: "/rest/v1/activities/deletedleads.json", policy: general },
+  addCustomActivities: {
+    path: "/rest/v1/activities/external.json",
+    policy: { ...general, timeout: Duration.seconds(100) },
+  },
+  customActivityTypes: { path: "/rest/v1/activities/external/types.json", policy: general },
+  createCustomActivityType: { path: `${types}.json`, policy: general },
+  updateCustomActivityType: { path: `${types}/{apiName}.json`, policy: general },
+  describeCustomActivityType: { path: `${types}/{apiName}/describe.json`, policy: general },
+  approveCustomActivityType: { path: `${types}/{apiName}/approve.json`, policy: general },
+  discardCustomActivityTypeDraft: { path: `${types}/{apiName}/discardDraft.json`, policy: general },
+  deleteCustomActivityType: { path: `${types}/{apiName}/delete.json`, policy: general },
+  createCustomActivityTypeAttributes: { path: `${types}/{apiName}/attributes/create.json`, policy: general },
+  updateCustomActivityTypeAttributes: { path: `${types}/{apiName}/attributes/update.json`, policy: general },
+  deleteCustomActivityTypeAttributes: { path: `${types}/{apiName}/attributes/delete.json`, policy: general },
 } as const satisfies Record<string, Endpoint>
 
 /**

@@ -119,7 +119,7 @@ describe("no secret and no personal value in any span, log line, metric or error
         }
         const works = yield* collecting(program)
         assert.isTrue(Exit.isSuccess(works.exit))
-        assert.include(works.text, "MarketoClient.get")
+        assert.include(works.text, "MarketoClient.call")
         clean("works", works.text)
         for (const [what, faults] of failures) {
           for (const fault of faults) yield* simulator.fault(fault)

@@ -3,7 +3,7 @@ import * as ApiLimits from "../ApiLimits.js"
 import * as ErrorCode from "../ErrorCode.js"
 import { Limited, Rejected, Unauthorized } from "../MarketoError.js"
 import type { Failure } from "./failure.js"
-import { type Json, unavailable } from "./transport.js"
+import { type Json, malformed } from "./transport.js"
 
 /** Marketo documents codes as text; numbers were seen. */
 const codesOf = (json: Json): ReadonlyArray<string> =>
@@ -22,15 +22,12 @@ const byCare: ReadonlyArray<ErrorCode.Action> = [
   "Retry",
 ]
 
-const actionOf = (code: string): ErrorCode.Action => ErrorCode.get(code)?.action ?? "Fail"
+const actionOf = (code: string): ErrorCode.Action => ErrorCode.get("Response", code)?.action ?? "Fail"
 
 const care = (code: string) => byCare.indexOf(actionOf(code))
 
 export const requestIdOf = (json: Json): string | undefined =>
   typeof json.requestId === "string" ? json.requestId : undefined
-
-export const malformed = (endpoint: string): Failure =>
-  unavailable(endpoint, "Retry", { reason: "Malformed", execution: "Unknown" })
 
 /** What an answer with `success: false` means. */
 export const failureOf = (endpoint: string, json: Json, now: DateTime.Utc, limits: ApiLimits.Service): Failure => {
@@ -38,35 +35,28 @@ export const failureOf = (endpoint: string, json: Json, now: DateTime.Utc, limit
   if (first === undefined) return malformed(endpoint)
   const code = rest.reduce((most, other) => (care(other) < care(most) ? other : most), first)
   const action = actionOf(code)
-  const common = { endpoint, requestId: requestIdOf(json) }
-  switch (code) {
-    case "606": {
-      const retryAt = DateTime.addDuration(now, limits.window)
-      const toError = (attempts: number) => new Limited({ ...common, attempts, reason: "Rate", retryAt })
-      return { action, cause: code, retryAt, toError }
-    }
-    case "607": {
-      const retryAt = ApiLimits.quotaReset(now)
-      const toError = (attempts: number) => new Limited({ ...common, attempts, reason: "DailyQuota", retryAt })
-      return { action: limits.dailyQuota === "wait" ? action : "Fail", cause: code, retryAt, toError }
-    }
-    case "615": {
-      const toError = (attempts: number) => new Limited({ ...common, attempts, reason: "Concurrency", retryAt: now })
-      return { action, cause: code, toError }
-    }
-    case "603": {
-      const toError = (attempts: number) => new Unauthorized({ ...common, attempts, reason: "Permission" })
-      return { action, cause: code, toError }
-    }
-  }
-  if (action === "Reauthenticate") {
-    const toError = (attempts: number) => new Unauthorized({ ...common, attempts, reason: "Token" })
-    return { action, cause: code, toError }
-  }
   const codes = [first, ...rest] as const
-  const isKnown = codes.every((c) => ErrorCode.get(c)?.execution === "NotExecuted")
+  const isKnown = codes.every((c) => ErrorCode.get("Response", c)?.execution === "NotExecuted")
   const execution = isKnown ? "NotExecuted" : "Unknown"
-  const toError = (attempts: number) =>
-    new Rejected({ ...common, attempts, codes, execution, isRetryable: action !== "Fail" })
-  return { action, cause: code, toError }
+  const common = { endpoint, requestId: requestIdOf(json) }
+  const decided = { action, execution, cause: code } as const
+  if (code === "606") {
+    const retryAt = DateTime.addDuration(now, limits.window)
+    return { ...decided, retryAt, toError: (attempts) => new Limited({ ...common, attempts, reason: "Rate", retryAt }) }
+  }
+  if (code === "607") {
+    const retryAt = ApiLimits.quotaReset(now)
+    const toError = (attempts: number) => new Limited({ ...common, attempts, reason: "DailyQuota", retryAt })
+    return { ...decided, action: limits.dailyQuota === "wait" ? action : "Fail", retryAt, toError }
+  }
+  if (code === "615") {
+    const toError = (attempts: number) => new Limited({ ...common, attempts, reason: "Concurrency", retryAt: now })
+    return { ...decided, toError }
+  }
+  if (code === "603" || action === "Reauthenticate") {
+    const reason = code === "603" ? "Permission" : "Token"
+    return { ...decided, toError: (attempts) => new Unauthorized({ ...common, attempts, reason }) }
+  }
+  const isRetryable = action !== "Fail"
+  return { ...decided, toError: (attempts) => new Rejected({ ...common, attempts, codes, execution, isRetryable }) }
 }

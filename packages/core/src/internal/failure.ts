@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as ErrorCode from "../ErrorCode.js"
-import type { MarketoError } from "../MarketoError.js"
+import type { Execution, MarketoError } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
 import * as RequestPolicy from "../RequestPolicy.js"
 import { count } from "./count.js"
@@ -12,6 +12,7 @@ import { count } from "./count.js"
 /** One failed attempt: what to do about it, and the error it becomes when that is given up. */
 export interface Failure {
   readonly action: ErrorCode.Action
+  readonly execution: Execution
   /** Marketo's code, the HTTP status or the reason: tags metrics and log lines. */
   readonly cause: string
   /** No repeat before this instant. */
@@ -19,15 +20,21 @@ export interface Failure {
   readonly toError: (attempts: number) => MarketoError
 }
 
-/** Repeats `attempt` as the table and the endpoint's policy say. */
+/**
+ * Repeats `attempt` as the table and the endpoint's policy say; one that writes only where the table says that it was not
+ * executed.
+ */
 export const retry = <A, R>(
   endpoint: string,
   policy: RequestPolicy.RequestPolicy,
   attempt: Effect.Effect<A, Failure, R>,
+  kind: "read" | "write" = "read",
 ): Effect.Effect<A, MarketoError, R> => {
+  const isRepeated = ({ action, execution }: Failure, number: number) =>
+    number <= ErrorCode.repeats(action, policy.retries) && (kind === "read" || execution === "NotExecuted")
   const go = (number: number): Effect.Effect<A, MarketoError, R> =>
     Effect.catchAll(attempt, (failure) =>
-      number > ErrorCode.repeats(failure.action, policy.retries)
+      !isRepeated(failure, number)
         ? Effect.fail(failure.toError(number))
         : Effect.gen(function* () {
             const wait = yield* waitFor(failure, policy, number)

@@ -6,28 +6,9 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as ErrorCode from "../ErrorCode.js"
-import { type Execution, Rejected, Unavailable } from "../MarketoError.js"
+import { Rejected, Unavailable } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
 import type { Failure } from "./failure.js"
-
-/**
- * Codes of fetch, undici and node:http that say that nothing was sent: no connection was made, or TLS was not agreed on.
- * Any other broken connection may have broken after the server executed the call.
- */
-const beforeSending: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-  "CERT_HAS_EXPIRED",
-  "DEPTH_ZERO_SELF_SIGNED_CERT",
-  "ERR_TLS_CERT_ALTNAME_INVALID",
-  "SELF_SIGNED_CERT_IN_CHAIN",
-  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-])
 
 /** The code at the bottom of a driver's error, however many wrappers it has. */
 const codeOf = (error: unknown): string | undefined => {
@@ -39,41 +20,49 @@ const codeOf = (error: unknown): string | undefined => {
   return undefined
 }
 
-export const unavailable = (
+/** No usable answer, as its row of the table has it. */
+const unavailable = (
   endpoint: string,
-  action: ErrorCode.Action,
-  error: { readonly reason: Unavailable["reason"]; readonly execution: Execution; readonly code?: string | undefined },
-): Failure => ({
-  action,
-  cause: error.code ?? error.reason,
-  toError: (attempts) => new Unavailable({ endpoint, attempts, ...error }),
-})
+  reason: Unavailable["reason"],
+  row: ErrorCode.Row | undefined,
+  code?: string,
+): Failure => {
+  const { action, execution } = row ?? { action: "Fail", execution: "Unknown" }
+  return {
+    action,
+    execution,
+    cause: code ?? reason,
+    toError: (attempts) => new Unavailable({ endpoint, attempts, reason, execution, code }),
+  }
+}
+
+export const malformed = (endpoint: string): Failure =>
+  unavailable(endpoint, "Malformed", ErrorCode.get("Client", "Malformed"))
 
 const fromHttpError =
   (endpoint: string) =>
   (error: HttpClientError): Failure => {
-    const code = codeOf(error.cause)
-    const nothingSent = error._tag === "RequestError" && (error.reason !== "Transport" || beforeSending.has(code ?? ""))
     // never the error itself as a cause: it holds the request, and with it tokens and secrets
-    return unavailable(endpoint, error._tag === "RequestError" && error.reason !== "Transport" ? "Fail" : "Retry", {
-      reason: "Connection",
-      execution: nothingSent ? "NotExecuted" : "Unknown",
-      code,
-    })
+    const code = codeOf(error.cause)
+    // an answer had begun: whatever broke it, the call may have been executed
+    const isAnswered = error._tag === "ResponseError"
+    const row = ErrorCode.get("Connection", isAnswered ? "other" : (code ?? "other"))
+    const failure = unavailable(endpoint, "Connection", row, code)
+    const isSent = isAnswered || error.reason === "Transport"
+    return isSent ? failure : { ...failure, action: "Fail", execution: "NotExecuted" }
   }
 
 const fromStatus = (endpoint: string, status: number): Failure => {
-  const row = ErrorCode.getStatus(status)
-  const action = row?.action ?? "Fail"
+  const code = String(status)
+  const row = ErrorCode.get("HTTP", code)
+  if (row !== undefined && row.action !== "Fail") return unavailable(endpoint, "Gateway", row, code)
   const execution = row?.execution ?? "Unknown"
-  return action === "Fail"
-    ? {
-        action,
-        cause: String(status),
-        toError: (attempts) =>
-          new Rejected({ endpoint, attempts, codes: [String(status)], execution, isRetryable: false }),
-      }
-    : unavailable(endpoint, action, { reason: "Gateway", execution, code: String(status) })
+  return {
+    action: "Fail",
+    execution,
+    cause: code,
+    toError: (attempts) => new Rejected({ endpoint, attempts, codes: [code], execution, isRetryable: false }),
+  }
 }
 
 export type Json = Readonly<Record<string, unknown>>
@@ -111,7 +100,7 @@ export const execute = (
     if (response.status < 200 || response.status > 299) return yield* Effect.fail(fromStatus(endpoint, response.status))
     const json = parse(text)
     if (json === undefined) {
-      return yield* Effect.fail(unavailable(endpoint, "Retry", { reason: "Malformed", execution: "Unknown" }))
+      return yield* Effect.fail(malformed(endpoint))
     }
     return { text, json, date: response.headers.date }
   }).pipe(
@@ -121,6 +110,6 @@ export const execute = (
     }),
     Effect.timeoutFail({
       duration: timeout,
-      onTimeout: () => unavailable(endpoint, "Retry", { reason: "Timeout", execution: "Unknown" }),
+      onTimeout: () => unavailable(endpoint, "Timeout", ErrorCode.get("Client", "Timeout")),
     }),
   )
