@@ -52,7 +52,7 @@ const report = (cause: Cause.Cause<unknown>): string => {
  * @category constructors
  */
 export const runMain = <A, E>(program: Effect.Effect<A, E>): void => {
-  const logger = Logger.prettyLogger({ stderr: true, colors: process.stderr.isTTY })
+  const logger = Logger.prettyLogger({ stderr: true, colors: process.stderr.isTTY === true })
   const fiber = Effect.runFork(Effect.provide(program, Logger.replace(Logger.defaultLogger, logger)))
   // a program that waits on nothing but Effect's own latches and queues must not fall out of the event loop
   const keepAlive = setInterval(() => {}, 2 ** 31 - 1)
