@@ -146,6 +146,7 @@ describe("what", () => {
       for (const executed of [false, true]) {
         const error = yield* Effect.flip(send(token, typesPath))
         assert.deepInclude(error, { _tag: "RequestError", reason: "Transport" })
+        assert.propertyVal(error.cause, "code", "UND_ERR_SOCKET")
         assert.deepInclude(yield* lastCall, { executed, status: undefined, fault: "cut" })
       }
     }).pipe(provide({ fault: "cut" }, { fault: "cut", executed: true })),

@@ -78,6 +78,7 @@ describe("over a socket", () => {
       for (const executed of [false, true]) {
         const error = yield* Effect.flip(send(token, activitiesPath, params))
         assert.deepInclude(error, { _tag: "RequestError", reason: "Transport" })
+        assert.propertyVal(error.cause, "code", "UND_ERR_SOCKET")
         const calls = yield* (yield* Simulator.Simulator).calls
         assert.deepInclude(calls[calls.length - 1], { fault: "cut", executed, status: undefined })
       }

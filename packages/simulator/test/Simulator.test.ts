@@ -416,7 +416,7 @@ describe("requests", () => {
       const client = yield* HttpClient.HttpClient
       const error = yield* Effect.flip(client.get("https://999-zzz-999.mktorest.com/rest/v1/activities/types.json"))
       assert.deepInclude(error, { _tag: "RequestError", reason: "Transport" })
-      assert.include(String(error), "ENOTFOUND")
+      assert.propertyVal(error.cause, "code", "ENOTFOUND")
     }).pipe(provide()),
   )
 

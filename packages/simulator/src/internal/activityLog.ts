@@ -1,8 +1,9 @@
 /** Everything stored, in the order of commits: the generated data set, and after it what was added. */
 import type { LeadChangeField, NewActivity, StoredActivity } from "../Simulator.js"
 import { changeDataValue, newLead } from "./activityTypes.js"
-import { activityId, type DataSet, firstLeadId, iso, makeDataSet, makeTexts, type Texts } from "./dataSet.js"
+import { activityId, type DataSet, firstLeadId, iso, makeDataSet } from "./dataSet.js"
 import type { Settings } from "./settings.js"
+import { type Change, Texts } from "./texts.js"
 
 interface Added {
   readonly id: string
@@ -11,15 +12,14 @@ interface Added {
   readonly assetId: number
   readonly happened: number
   readonly activityDate: string
-  readonly texts: Texts
+  readonly text: string
+  readonly change: Change | undefined
 }
 
 /** Texts of consecutive activities as the bytes a page is put together from: entry i from `starts[i]` to `starts[i + 1]`. */
 interface Block {
-  readonly activities: Buffer
+  readonly bytes: Buffer
   readonly starts: Uint32Array
-  readonly changes: ReadonlyArray<string | undefined>
-  readonly changedFields: ReadonlyArray<ReadonlyArray<string>>
 }
 
 const blockLength = 256
@@ -37,6 +37,7 @@ const firstNameChange: LeadChangeField = { id: 48, name: "firstName", newValue: 
 
 export class ActivityLog {
   readonly #data: DataSet
+  readonly #texts: Texts
   readonly #added: Array<Added> = []
   readonly #blocks = new Map<number, Block>()
   /** Entries by the date they happened at; kept only where readers follow dates (`lateArrivals: "missed"`). */
@@ -44,6 +45,7 @@ export class ActivityLog {
 
   constructor(private readonly settings: Settings) {
     this.#data = makeDataSet(settings)
+    this.#texts = new Texts(settings, this.#data)
     this.#byDate =
       settings.lateArrivals === "missed"
         ? Array.from({ length: this.#data.length }, (_, i) => i).sort(
@@ -77,30 +79,26 @@ export class ActivityLog {
     return this.#added[entry - this.#data.length] as Added
   }
 
-  texts(entry: number): Texts {
-    return entry < this.#data.length ? makeTexts(this.settings, this.#data, entry) : this.#addedAt(entry).texts
+  /** What `activities.json` and `deletedleads.json` serve. */
+  text(entry: number): string {
+    return entry < this.#data.length ? this.#texts.activity(entry) : this.#addedAt(entry).text
+  }
+
+  /** What `leadchanges.json` serves, if it serves this one. */
+  change(entry: number): Change | undefined {
+    return entry < this.#data.length ? this.#texts.change(entry) : this.#addedAt(entry).change
   }
 
   stored(entry: number): StoredActivity {
     const added = this.#added[entry - this.#data.length]
-    const texts = this.texts(entry)
     return {
       id: added?.id ?? activityId(entry),
       activityTypeId: this.typeId(entry),
       leadId: String(this.leadId(entry)),
       activityDate: added?.activityDate ?? iso(this.happened(entry)),
-      text: texts.activity,
-      leadChange: texts.change,
+      text: this.text(entry),
+      leadChange: this.change(entry)?.text,
     }
-  }
-
-  /** Whether a change of type 13 is about one of these fields. */
-  changes(entry: number, fields: ReadonlySet<string>): boolean {
-    const names =
-      entry < this.#data.length
-        ? this.#block(Math.floor(entry / blockLength)).changedFields[entry % blockLength]
-        : this.texts(entry).changedFields
-    return names?.some((name) => fields.has(name)) ?? false
   }
 
   add(activity: NewActivity, nowMillis: number): StoredActivity {
@@ -128,13 +126,13 @@ export class ActivityLog {
       assetId: Number(members.primaryAttributeValueId ?? 0),
       happened,
       activityDate,
-      texts: {
-        activity: activity.text ?? `${head}${attributes}${tail}}`,
-        change: isChange
-          ? (activity.text ?? `${head},"fields":${JSON.stringify(fields)}${attributes}${tail}}`)
-          : undefined,
-        changedFields: fields.map((field) => field.name),
-      },
+      text: activity.text ?? `${head}${attributes}${tail}}`,
+      change: isChange
+        ? {
+            text: activity.text ?? `${head},"fields":${JSON.stringify(fields)}${attributes}${tail}}`,
+            fields: fields.map(({ name }) => name),
+          }
+        : undefined,
     })
     this.#byDate?.splice(this.#firstByDate(happened + 1), 0, entry)
     return this.stored(entry)
@@ -176,15 +174,13 @@ export class ActivityLog {
     return { found, next, more: next < this.length }
   }
 
-  /** The texts of these entries, one array of JSON elements without its brackets. */
-  elements(entries: ReadonlyArray<number>, as: "activity" | "change"): ReadonlyArray<Uint8Array> {
+  /** The texts of these entries, as the elements of a page. */
+  elements(entries: ReadonlyArray<number>): ReadonlyArray<Uint8Array> {
     return entries.map((entry) => {
-      if (entry >= this.#data.length) return Buffer.from(this.#addedAt(entry).texts[as] ?? "")
-      const block = this.#block(Math.floor(entry / blockLength))
+      if (entry >= this.#data.length) return Buffer.from(this.#addedAt(entry).text)
+      const { bytes, starts } = this.#block(Math.floor(entry / blockLength))
       const i = entry % blockLength
-      return as === "activity"
-        ? block.activities.subarray(block.starts[i], block.starts[i + 1])
-        : Buffer.from(block.changes[i] ?? "")
+      return bytes.subarray(starts[i], starts[i + 1])
     })
   }
 
@@ -193,16 +189,11 @@ export class ActivityLog {
     if (cached !== undefined) return cached
     const first = number * blockLength
     const texts = Array.from({ length: Math.min(blockLength, this.#data.length - first) }, (_, i) =>
-      this.texts(first + i),
+      this.#texts.activity(first + i),
     )
     const starts = new Uint32Array(texts.length + 1)
-    for (const [i, { activity }] of texts.entries()) starts[i + 1] = (starts[i] as number) + Buffer.byteLength(activity)
-    const block = {
-      activities: Buffer.from(texts.map((text) => text.activity).join("")),
-      starts,
-      changes: texts.map((text) => text.change),
-      changedFields: texts.map((text) => text.changedFields),
-    }
+    for (const [i, text] of texts.entries()) starts[i + 1] = (starts[i] as number) + Buffer.byteLength(text)
+    const block = { bytes: Buffer.from(texts.join("")), starts }
     if (this.#blocks.size >= cachedBlocks) this.#blocks.delete(this.#blocks.keys().next().value as number)
     this.#blocks.set(number, block)
     return block

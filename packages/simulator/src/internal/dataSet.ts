@@ -1,9 +1,9 @@
 /**
- * The generated activities. What a page is chosen by (date, type, lead, asset) is kept in typed arrays; the JSON text of an
- * activity is made again from the seed and its number whenever it is asked for.
+ * The generated activities, as far as pages are chosen by it: date, type, lead and asset, in typed arrays. Their texts are
+ * made when they are asked for.
  */
 import {
-  activityTypeById,
+  type ActivityType,
   activityTypes,
   changeDataValue,
   changeScore,
@@ -14,7 +14,6 @@ import {
 import { leadFields, leadScore } from "./leadFields.js"
 import { hash, Random } from "./random.js"
 import type { Settings } from "./settings.js"
-import { attributeValue, campaignNames, fieldValue, personName } from "./values.js"
 
 export interface DataSet {
   readonly length: number
@@ -51,13 +50,12 @@ const slotWeights = (from: number, slotSeconds: number, random: Random) => {
   return { weights, campaigns }
 }
 
-/** A table of 1,024 type ids in which each id stands as often as its weight says. */
-const typeTable = (weightOf: (type: (typeof activityTypes)[number]) => number | undefined, random: Random) => {
+/** Type ids, about a thousand, each as often as its weight says. */
+const typeTable = (weightOf: (type: ActivityType) => number | undefined): ReadonlyArray<number> => {
   const total = activityTypes.reduce((sum, type) => sum + (weightOf(type) ?? 0), 0)
-  const table = activityTypes.flatMap((type) =>
-    Array.from({ length: Math.ceil(((weightOf(type) ?? 0) / total) * 1_024) }, () => type.id),
+  return activityTypes.flatMap((type) =>
+    Array.from({ length: Math.ceil(((weightOf(type) ?? 0) / total) * 1_000) }, () => type.id),
   )
-  return { pick: () => random.pick(table) }
 }
 
 const assetId = (typeId: number, leadId: number, random: Random): number => {
@@ -81,8 +79,8 @@ export const makeDataSet = (settings: Settings): DataSet => {
   const slotSeconds = (settings.to - settings.from) / slots
   const { campaigns, weights } = slotWeights(settings.from, slotSeconds, random)
   const total = weights.reduce((sum, weight) => sum + weight, 0)
-  const everyday = typeTable((type) => type.weight, random)
-  const campaign = typeTable((type) => type.campaignWeight, random)
+  const everyday = typeTable((type) => type.weight)
+  const campaign = typeTable((type) => type.campaignWeight)
   const committed = new Float64Array(length)
   const happened = new Float64Array(length)
   const typeIds = new Uint16Array(length)
@@ -103,7 +101,7 @@ export const makeDataSet = (settings: Settings): DataSet => {
         second = Math.max(second, Math.floor(due))
       }
       const leadId = firstLeadId + Math.floor(settings.leads * random.next() ** 2)
-      const typeId = types.pick()
+      const typeId = random.pick(types)
       committed[index] = second
       happened[index] = random.chance(0.04) ? Math.max(settings.from, second - random.below(30)) : second
       typeIds[index] = typeId
@@ -114,90 +112,4 @@ export const makeDataSet = (settings: Settings): DataSet => {
   return { length, committed, happened, typeIds, leadIds, assetIds }
 }
 
-/** What one activity is served as: its text in `activities.json`, and in `leadchanges.json` if it is a change. */
-export interface Texts {
-  readonly activity: string
-  readonly change: string | undefined
-  /** REST API names. */
-  readonly changedFields: ReadonlyArray<string>
-}
-
 export const iso = (epochSeconds: number): string => `${new Date(epochSeconds * 1_000).toISOString().slice(0, 19)}Z`
-
-/** The members of an activity that has a lead's name or a field's name for its asset, and of all others. */
-const assetName = (typeId: number, assetId: number, leadId: number): string => {
-  switch (typeId) {
-    case newLead:
-    case mergeLeads:
-    case deleteLead:
-      return personName(leadId)
-    case changeScore:
-    case changeDataValue:
-      return leadFields.find((field) => field.id === assetId)?.displayName ?? ""
-    default:
-      return `${campaignNames[assetId % campaignNames.length]}.${activityTypeById.get(typeId)?.primaryAttribute?.name.replace(" ID", "")} ${assetId}`
-  }
-}
-
-const unstableNames: ReadonlySet<string> = new Set(["API Method Name", "Modifying User", "Request Id"])
-
-const attributesOf = (settings: Settings, typeId: number, leadId: number, random: Random) => {
-  const attributes: Array<{ name: string; value: unknown }> = []
-  for (const { dataType, name } of activityTypeById.get(typeId)?.attributes ?? []) {
-    const value = attributeValue(name, dataType, leadId, random)
-    if (random.chance(0.06)) continue // an attribute without a value is left out
-    attributes.push({
-      name: settings.lowerCaseNames && unstableNames.has(name) ? name.toLowerCase() : name,
-      value: settings.integersAsStrings && dataType === "integer" ? String(value) : value,
-    })
-  }
-  if (settings.extraAttributes) attributes.push({ name: "Campaign", value: `Run ${random.below(9_000)}` })
-  return attributes
-}
-
-export const makeTexts = (settings: Settings, data: DataSet, index: number): Texts => {
-  const random = new Random(hash(settings.seed, index + 2))
-  const typeId = data.typeIds[index] as number
-  const leadId = data.leadIds[index] as number
-  const primaryId = data.assetIds[index] as number
-  const id = activityId(index)
-  const activityDate = iso(data.happened[index] as number)
-  const identity = random.chance(settings.missingIds) ? {} : { id: Number(id) }
-  const cause = random.chance(0.7) ? { campaignId: 1_000 + random.below(400) } : {}
-  const guidFirst = random.chance(0.5)
-  const attributes = attributesOf(settings, typeId, leadId, random)
-  const common = { leadId, activityDate, activityTypeId: typeId, ...cause }
-  const head = guidFirst ? { marketoGUID: id, ...identity, ...common } : { ...identity, marketoGUID: id, ...common }
-  const activity = JSON.stringify({
-    ...head,
-    ...(typeId === newLead && random.chance(0.1)
-      ? {}
-      : { primaryAttributeValueId: primaryId, primaryAttributeValue: assetName(typeId, primaryId, leadId) }),
-    attributes,
-  })
-  if (typeId !== newLead && typeId !== changeDataValue) return { activity, change: undefined, changedFields: [] }
-  const fields = typeId === newLead ? [] : changedFields(primaryId, random)
-  const change = JSON.stringify({
-    ...head,
-    fields,
-    attributes: [
-      { name: "Source", value: random.pick(["Web form fill", "Sales", "API", "Import"]) },
-      ...(random.chance(0.5) ? [{ name: "Reason", value: 'Changed by "Sync {daily}" \\ EMEA' }] : []),
-      { name: "Lead ID", value: leadId },
-    ],
-  })
-  return { activity, change, changedFields: fields.map((field) => field.name) }
-}
-
-const changedFields = (primaryId: number, random: Random) => {
-  const first = leadFields.findIndex((field) => field.id === primaryId)
-  return Array.from({ length: 1 + random.below(3) }, (_, i) => {
-    const field = leadFields[(first + i) % leadFields.length] as (typeof leadFields)[number]
-    return {
-      id: field.id,
-      name: field.name,
-      newValue: random.chance(0.05) ? null : fieldValue(field.name, random),
-      oldValue: random.chance(0.3) ? null : fieldValue(field.name, random),
-    }
-  })
-}

@@ -9,8 +9,11 @@ import * as Stream from "effect/Stream"
 import { type Answer, collect } from "./http.js"
 import type { Marketo } from "./marketo.js"
 
-const transportError = (request: HttpClientRequest.HttpClientRequest, description: string) =>
-  new RequestError({ request, reason: "Transport", description, cause: new Error(description) })
+/** With the code that undici gives, which clients go by. */
+const transportError = (request: HttpClientRequest.HttpClientRequest, code: string, message: string) =>
+  new RequestError({ request, reason: "Transport", cause: Object.assign(new Error(message), { code }) })
+
+const cutShort = "other side closed"
 
 const bodyOf = (request: HttpClientRequest.HttpClientRequest): Effect.Effect<Uint8Array, RequestError> => {
   switch (request.body._tag) {
@@ -43,7 +46,7 @@ const toWeb = (answer: Answer): Response => {
       if (cut > 0) controller.enqueue(bytes.subarray(0, cut))
     },
     pull(controller) {
-      controller.error(new Error("other side closed"))
+      controller.error(new Error(cutShort))
     },
   })
   return new Response(stream, { status, headers })
@@ -52,7 +55,8 @@ const toWeb = (answer: Answer): Response => {
 export const makeClient = (marketo: Marketo, baseUrl: string): HttpClient.HttpClient =>
   HttpClient.make((request, url) =>
     Effect.gen(function* () {
-      if (url.origin !== baseUrl) return yield* transportError(request, `getaddrinfo ENOTFOUND ${url.hostname}`)
+      if (url.origin !== baseUrl)
+        return yield* transportError(request, "ENOTFOUND", `getaddrinfo ENOTFOUND ${url.hostname}`)
       const body = yield* bodyOf(request)
       const now = yield* Clock.currentTimeMillis
       const target = `${url.pathname}${url.search}`
@@ -60,7 +64,7 @@ export const makeClient = (marketo: Marketo, baseUrl: string): HttpClient.HttpCl
       if (answer.delayMillis > 0)
         yield* Effect.sleep(answer.delayMillis).pipe(Effect.onInterrupt(() => Effect.sync(answer.done)))
       answer.done()
-      if (answer.cut === "before") return yield* transportError(request, "other side closed")
+      if (answer.cut === "before") return yield* transportError(request, "UND_ERR_SOCKET", cutShort)
       return HttpClientResponse.fromWeb(request, toWeb(answer))
     }),
   )

@@ -117,7 +117,7 @@ export class Marketo {
     for (let first = 0; first < this.log.length; first += step) {
       const entries = Array.from({ length: Math.min(step, this.log.length - first) }, (_, i) => first + i)
       // only added text can hold line ends, and only between its members, where a space is as good
-      yield Buffer.from(entries.map((entry) => `${this.log.texts(entry).activity.replace(/[\r\n]+/g, " ")}\n`).join(""))
+      yield Buffer.from(entries.map((entry) => `${this.log.text(entry).replace(/[\r\n]+/g, " ")}\n`).join(""))
     }
   }
 

@@ -96,8 +96,8 @@ type Filter = (entry: number) => boolean
 /** One page of what `filter` accepts, from where the paging token stands. */
 const page = (
   { fault, log, now, pagingTokens, params, settings }: Request,
-  as: "activity" | "change",
   filter: Filter,
+  elements: (found: ReadonlyArray<number>) => ReadonlyArray<Uint8Array>,
 ): Either.Either<Success, Refusal> =>
   Either.gen(function* () {
     const token = yield* required(params, "nextPageToken")
@@ -128,7 +128,7 @@ const page = (
     // a page that ends where it began has a token of its own, unless it is the idle poll, which has nothing more to come
     const turn = entry === position.entry ? position.turn + (moreResult ? 1 : 0) : 0
     const nextPageToken = same ? token : pagingTokens.encode({ since: position.since, entry, turn })
-    return success({ nextPageToken, moreResult }, log.elements(scan.found, as))
+    return success({ nextPageToken, moreResult }, elements(scan.found))
   })
 
 /** The static lists there are: all leads, every second one, every tenth one. */
@@ -169,12 +169,9 @@ const activities: Handler = (request) =>
       return yield* Either.left(refusal("1003", "Invalid data: 'assetIds' needs exactly one activity type"))
     }
     const ofLeads = yield* leadFilter(request)
-    return yield* page(
-      request,
-      "activity",
-      (entry) =>
-        typeIds.has(log.typeId(entry)) && (assetIds.size === 0 || assetIds.has(log.assetId(entry))) && ofLeads(entry),
-    )
+    const filter: Filter = (entry) =>
+      typeIds.has(log.typeId(entry)) && (assetIds.size === 0 || assetIds.has(log.assetId(entry))) && ofLeads(entry)
+    return yield* page(request, filter, (found) => log.elements(found))
   })
 
 const leadChanges: Handler = (request) =>
@@ -187,17 +184,20 @@ const leadChanges: Handler = (request) =>
         return yield* Either.left(refusal(settings.codes.field, `Field '${name}' not found`))
     }
     const ofLeads = yield* leadFilter(request)
-    return yield* page(
-      request,
-      "change",
-      (entry) =>
-        (log.typeId(entry) === newLead || (log.typeId(entry) === changeDataValue && log.changes(entry, fields))) &&
-        ofLeads(entry),
-    )
+    const isAbout: Filter = (entry) => log.change(entry)?.fields.some((name) => fields.has(name)) ?? false
+    const filter: Filter = (entry) => {
+      const typeId = log.typeId(entry)
+      return (typeId === newLead || (typeId === changeDataValue && isAbout(entry))) && ofLeads(entry)
+    }
+    return yield* page(request, filter, (found) => found.map((entry) => Buffer.from(log.change(entry)?.text ?? "")))
   })
 
 const deletedLeads: Handler = (request) =>
-  page(request, "activity", (entry) => request.log.typeId(entry) === deleteLead)
+  page(
+    request,
+    (entry) => request.log.typeId(entry) === deleteLead,
+    (found) => request.log.elements(found),
+  )
 
 const usage =
   (days: number): Handler =>
