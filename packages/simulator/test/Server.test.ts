@@ -5,7 +5,7 @@ import { HttpClient, HttpClientRequest } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { type Fault, Simulator } from "@effect-marketo/simulator"
-import { Chunk, Duration, Effect, Fiber, Layer, Schedule, Stream } from "effect"
+import { Chunk, Duration, Effect, Exit, Fiber, Layer, Schedule, Scope, Stream } from "effect"
 import { accessToken, activitiesPath, codeOf, type Envelope, get, send, since, tenTypes, text } from "./reader.js"
 
 const provide = (options?: Simulator.ServerOptions) =>
@@ -178,8 +178,18 @@ describe("over a socket", () => {
 
   it.live("closes at once with connections kept alive, and within a second with a call in flight", () =>
     Effect.gen(function* () {
-      const [idle] = yield* Effect.timed(Effect.asVoid(firstPage).pipe(Effect.provide(Simulator.layerServer())))
-      assert.isBelow(Duration.toMillis(idle), 900)
+      const closingAfter = <E>(
+        use: Effect.Effect<unknown, E, Simulator.Simulator | HttpClient.HttpClient>,
+        options?: Simulator.Options,
+      ) =>
+        Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          const server = yield* Layer.buildWithScope(Simulator.layerServer(options), scope)
+          yield* Effect.provide(use, server)
+          const [took] = yield* Effect.timed(Scope.close(scope, Exit.void))
+          return Duration.toMillis(took)
+        })
+      assert.isBelow(yield* closingAfter(firstPage), 900)
       const stuck = Effect.gen(function* () {
         const simulator = yield* Simulator.Simulator
         const token = yield* accessToken
@@ -189,14 +199,8 @@ describe("over a socket", () => {
           schedule: Schedule.spaced("5 millis"),
         })
       })
-      const [busy] = yield* Effect.timed(
-        stuck.pipe(
-          Effect.provide(
-            Simulator.layerServer({ faults: [{ fault: "delay", delay: "1 hour", match: { endpoint: "activities" } }] }),
-          ),
-        ),
-      )
-      assert.isBelow(Duration.toMillis(busy), 2_500)
+      const delay: Fault.Fault = { fault: "delay", delay: "1 hour", match: { endpoint: "activities" } }
+      assert.isBelow(yield* closingAfter(stuck, { faults: [delay] }), 2_500)
     }).pipe(Effect.provide(NodeHttpClient.layerUndici)),
   )
 
