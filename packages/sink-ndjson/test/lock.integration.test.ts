@@ -70,7 +70,7 @@ describe("one writer for a file", () => {
   it.scopedLive("of several processes that start at the same time exactly one gets it", () =>
     Effect.gen(function* () {
       const file = yield* fileInFolder
-      const children = Array.from({ length: 4 }, () => startWriter({ path: file }, endlessly))
+      const children = Array.from({ length: 4 }, () => startWriter([{ path: file }], endlessly))
       const first = yield* Effect.promise(() => Promise.all(children.map((child) => child.firstLine)))
       for (const child of children) child.process.kill("SIGKILL")
       yield* Effect.promise(() => Promise.all(children.map((child) => child.ended)))
@@ -81,7 +81,7 @@ describe("one writer for a file", () => {
   it.scopedLive("a stopped process keeps it, a killed one frees it at once, and its children do not hold it", () =>
     Effect.gen(function* () {
       const file = yield* fileInFolder
-      const child = startWriter({ path: file }, endlessly, ["with-child"])
+      const child = startWriter([{ path: file }], endlessly, ["with-child"])
       assert.strictEqual(yield* Effect.promise(() => child.firstLine), "writing 0")
       child.process.kill("SIGSTOP")
       yield* assertInUse(file)
@@ -131,7 +131,7 @@ describe("a full disk", () => {
     Effect.gen(function* () {
       const file = yield* fileInFolder
       // the size that the system lets a file have is a limit as real as the disk's, and needs no disk of its own
-      const limited = startWriter({ path: file }, endlessly, [], "ulimit -f 64")
+      const limited = startWriter([{ path: file }], endlessly, [], "ulimit -f 64")
       const output = yield* Effect.promise(() => limited.output)
       assert.match(
         output,
