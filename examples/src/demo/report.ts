@@ -6,6 +6,9 @@ import type { Account } from "./account.js"
 
 type Row = readonly [name: string, value: number]
 
+const meaningOf = (cause: string): string =>
+  ErrorCode.table.find(({ code }) => code === cause)?.meaning ?? "connection broken"
+
 /** The client counts its retries by endpoint and cause; here the cause is enough. */
 const retries = Effect.map(Metric.snapshot, (pairs): ReadonlyArray<Row> => {
   const byCause = new Map<string, number>()
@@ -14,10 +17,7 @@ const retries = Effect.map(Metric.snapshot, (pairs): ReadonlyArray<Row> => {
     const cause = metricKey.tags.find(({ key }) => key === "cause")?.value ?? "unknown"
     byCause.set(cause, (byCause.get(cause) ?? 0) + Number(metricState.count))
   }
-  return [...byCause].map(([cause, count]) => [
-    `  repeated after ${cause}, ${ErrorCode.get(cause)?.meaning ?? "connection broken"}`,
-    count,
-  ])
+  return [...byCause].map(([cause, count]) => [`  repeated after ${cause}, ${meaningOf(cause)}`, count])
 })
 
 export const report = (simulator: Simulator.Service, result: Account): Effect.Effect<string> =>
