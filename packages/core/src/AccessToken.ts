@@ -16,8 +16,9 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as SynchronizedRef from "effect/SynchronizedRef"
+import * as Ref from "effect/Ref"
 import { type Failure, retry } from "./internal/failure.js"
+import * as permits from "./internal/permits.js"
 import { encodeQuery } from "./internal/query.js"
 import { execute, malformed } from "./internal/transport.js"
 import { type MarketoError, Unauthorized } from "./MarketoError.js"
@@ -91,7 +92,8 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
   Effect.gen(function* () {
     // the secret is in the query: neither spans nor trace headers for this call
     const client = HttpClient.withTracerDisabledWhen(yield* HttpClient.HttpClient, () => true)
-    const state = yield* SynchronizedRef.make<State>({ token: Option.none(), refused: Option.none() })
+    const state = yield* Ref.make<State>({ token: Option.none(), refused: Option.none() })
+    const oneAtATime = permits.make(1)
 
     const fetch = Effect.suspend(() => {
       const query = encodeQuery({
@@ -140,18 +142,18 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
 
     return AccessToken.of({
       // not a Cache: there an interrupted first caller takes every waiting one with it
-      get: SynchronizedRef.modifyEffect(state, (current) =>
+      get: oneAtATime(
         Effect.gen(function* () {
+          const { refused, token } = yield* Ref.get(state)
           const now = yield* Clock.currentTimeMillis
-          if (Option.isSome(current.token) && now < current.token.value.usableUntil) {
-            return [current.token.value, current] as const
-          }
-          const token = yield* renew(current.refused)
-          return [token, { token: Option.some(token), refused: Option.none() }] as const
+          if (Option.isSome(token) && now < token.value.usableUntil) return token.value
+          const renewed = yield* renew(refused)
+          yield* Ref.set(state, { token: Option.some(renewed), refused: Option.none() })
+          return renewed
         }),
       ),
       invalidate: (token) =>
-        SynchronizedRef.update(state, (current) =>
+        Ref.update(state, (current) =>
           Option.contains(current.token, token) ? { token: Option.none(), refused: Option.some(token) } : current,
         ),
     })

@@ -96,6 +96,9 @@ const toSinkError =
     return new SinkError({ sink, reason: "Other", description, cause })
   }
 
+const fenced = (sink: string, key: string) =>
+  new SinkError({ sink, reason: "Fenced", description: `another writer of ${key} took over; this one wrote nothing` })
+
 /**
  * Reads a checkpoint's stored text for `subscription`; what cannot be used is a `SinkError` with the reason
  * `CheckpointRefused`. For sinks that keep their own text.
@@ -115,7 +118,8 @@ export const readCheckpoint = (
 /**
  * A destination that stores the checkpoint's text in the same transaction as the records: exactly once.
  *
- * `write` must make records, rejected elements and `commit.json` (under `commit.key`) durable in one transaction.
+ * `write` must make records, rejected elements and `commit.json` (under `commit.key`) durable in one transaction. Older
+ * writers in this process are shut out here, those of other processes by `checkpoint`, if your destination can.
  * Errors and requirements are your own: the requirements are taken when the sink is made, an error becomes the `cause` of
  * a `SinkError`.
  *
@@ -124,37 +128,45 @@ export const readCheckpoint = (
  */
 export const fromTransaction = <E1, R1, E2, R2>(options: {
   readonly name: string
-  /** The text stored last under `key`. Runs at `open`: shut out older writers of `key` here, if you can. */
+  /** The text stored last under `key`. Runs at `open`: shut out writers of `key` in other processes here, if you can. */
   readonly checkpoint: (key: string) => Effect.Effect<Option.Option<string>, E1, R1>
   readonly write: (batch: Batch, commit: { readonly key: string; readonly json: string }) => Effect.Effect<void, E2, R2>
   /** Default: `"exactly-once"`. */
   readonly delivery?: Service["delivery"] | undefined
 }): Effect.Effect<Service, never, R1 | R2> =>
-  Effect.map(Effect.context<R1 | R2>(), (context) => ({
-    name: options.name,
-    delivery: options.delivery ?? "exactly-once",
-    open: (subscription) => {
-      const key = Subscription.key(subscription)
-      return options.checkpoint(key).pipe(
-        Effect.mapError(toSinkError(options.name, `reading the checkpoint of ${key} failed`)),
-        Effect.provide(context),
-        Effect.flatMap((json) => readCheckpoint(options.name, subscription, json)),
-        Effect.map(
-          (checkpoint): Writer => ({
-            subscription,
-            checkpoint,
-            write: (batch) =>
-              Effect.suspend(() => options.write(batch, { key, json: Checkpoint.toJson(batch.checkpoint) })).pipe(
-                Effect.mapError(
-                  toSinkError(options.name, `writing batch ${batch.checkpoint.sequence} of ${key} failed`),
-                ),
-                Effect.provide(context),
-              ),
-          }),
-        ),
-      )
-    },
-  }))
+  Effect.map(Effect.context<R1 | R2>(), (context) => {
+    const { name } = options
+    /** The newest writer of each subscription in this process; an older one writes no more. */
+    const newest = new Map<string, object>()
+    return {
+      name,
+      delivery: options.delivery ?? "exactly-once",
+      open: (subscription) =>
+        Effect.gen(function* () {
+          const key = Subscription.key(subscription)
+          const self = {}
+          newest.set(key, self)
+          const json = yield* options
+            .checkpoint(key)
+            .pipe(
+              Effect.mapError(toSinkError(name, `reading the checkpoint of ${key} failed`)),
+              Effect.provide(context),
+            )
+          const checkpoint = yield* readCheckpoint(name, subscription, json)
+          const write: Writer["write"] = (batch) =>
+            Effect.suspend(
+              (): Effect.Effect<void, E2 | SinkError, R2> =>
+                newest.get(key) === self
+                  ? options.write(batch, { key, json: Checkpoint.toJson(batch.checkpoint) })
+                  : fenced(name, key),
+            ).pipe(
+              Effect.mapError(toSinkError(name, `writing batch ${batch.checkpoint.sequence} of ${key} failed`)),
+              Effect.provide(context),
+            )
+          return { subscription, checkpoint, write }
+        }),
+    }
+  })
 
 /**
  * Your write, then the checkpoint in a `CheckpointStore`: at least once. A crash between the two writes the batch again.
@@ -253,8 +265,7 @@ export const layerMemory: Layer.Layer<ActivitySink | Memory> = Layer.effectConte
           Effect.flatten(
             Ref.modify(state, (s): readonly [Effect.Effect<void, SinkError>, MemoryState] => {
               if (s.subscriptions.get(key)?.writer !== writer) {
-                const description = `another writer of ${key} took over; this one wrote nothing`
-                return [Effect.fail(new SinkError({ sink: name, reason: "Fenced", description })), s]
+                return [fenced(name, key), s]
               }
               const entry = { writer, json: Option.some(Checkpoint.toJson(batch.checkpoint)) }
               const subscriptions = new Map(s.subscriptions).set(key, entry)

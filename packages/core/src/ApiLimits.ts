@@ -17,6 +17,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as permits from "./internal/permits.js"
 import { InvalidRequest } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 
@@ -77,12 +78,12 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidReque
     yield* positive("limits.concurrent", concurrent)
     const window = Duration.sum(options.window ?? Duration.seconds(20), MARGIN)
     const span = Duration.toMillis(window)
-    const inFlight = yield* Effect.makeSemaphore(concurrent)
-    const turn = yield* Effect.makeSemaphore(1)
+    const inFlight = permits.make(concurrent)
+    const turn = permits.make(1)
     const starts: Array<number> = []
     let pausedUntil = 0
 
-    const start = turn.withPermits(1)(
+    const start = turn(
       Effect.gen(function* () {
         const arrived = yield* Clock.currentTimeMillis
         let now = arrived
@@ -99,7 +100,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidReque
       }),
     )
     return {
-      run: (call) => inFlight.withPermits(1)(Effect.zipRight(start, call)),
+      run: (call) => inFlight(Effect.zipRight(start, call)),
       pauseUntil: (instant) =>
         Effect.sync(() => {
           pausedUntil = Math.max(pausedUntil, DateTime.toEpochMillis(instant))

@@ -14,6 +14,7 @@
  * | `marketo_activities_rejected_total` | counter | records | endpoint | elements that could not be decoded and were kept aside |
  * | `marketo_activities_written_total` | counter | records | subscription | records made durable by the sink |
  * | `marketo_batches_written_total` | counter | batches | subscription | batches made durable, those without records included |
+ * | `marketo_custom_activities_total` | counter | records | outcome | custom activities `added`, `skipped` or `parked` |
  * | `marketo_lag_seconds` | gauge | seconds | subscription | age of the oldest position when it was made durable |
  *
  * @since 0.1.0
@@ -95,6 +96,14 @@ export const activitiesWritten: Metric.Metric.Counter<number> = Metric.counter("
  * @category metrics
  */
 export const batchesWritten: Metric.Metric.Counter<number> = Metric.counter("marketo_batches_written_total", {
+  incremental: true,
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const customActivities: Metric.Metric.Counter<number> = Metric.counter("marketo_custom_activities_total", {
   incremental: true,
 })
 

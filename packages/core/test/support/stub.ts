@@ -3,7 +3,9 @@ import { Marketo } from "@effect-marketo/core"
 import { Effect, Layer, Redacted, Ref } from "effect"
 
 /** An answer written by hand; a number is a status with an HTML page, an Error a connection that breaks. */
-export type Reply = string | number | Error
+export type Answer = string | number | Error
+
+export type Reply = Answer | ((sent: Sent) => Answer)
 
 export const url = "https://123-abc-456.mktorest.com"
 const token = (n: number) =>
@@ -28,12 +30,16 @@ export const stub = (replies: ReadonlyArray<Reply>, marketo: Partial<Marketo.Opt
     let tokens = 0
     const http = HttpClient.make((request, address) =>
       Effect.gen(function* () {
+        const call = {
+          method: request.method,
+          url: address.toString(),
+          headers: request.headers,
+          body: bodyOf(request),
+        }
+        yield* Ref.update(sent, (all) => [...all, call])
         const isIdentity = address.pathname === "/identity/oauth/token"
-        const reply = isIdentity ? token(++tokens) : (replies[Math.min(next++, replies.length - 1)] ?? 500)
-        yield* Ref.update(sent, (all) => [
-          ...all,
-          { method: request.method, url: address.toString(), headers: request.headers, body: bodyOf(request) },
-        ])
+        const chosen = isIdentity ? token(++tokens) : (replies[Math.min(next++, replies.length - 1)] ?? 500)
+        const reply = typeof chosen === "function" ? chosen(call) : chosen
         if (reply instanceof Error) {
           return yield* new HttpClientError.RequestError({ request, reason: "Transport", cause: reply })
         }
