@@ -10,7 +10,8 @@ import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 
 /**
- * The endpoints a fault can be tied to, by the last part of their path.
+ * The endpoints a fault can be tied to: those that read by the last part of their path, those of custom activities by the
+ * name of their operation.
  *
  * @since 0.1.0
  * @category schemas
@@ -22,6 +23,17 @@ export const Endpoint = Schema.Literal(
   "activities",
   "leadchanges",
   "deletedleads",
+  "addCustomActivities",
+  "customActivityTypes",
+  "describeCustomActivityType",
+  "createCustomActivityType",
+  "updateCustomActivityType",
+  "approveCustomActivityType",
+  "discardCustomActivityTypeDraft",
+  "deleteCustomActivityType",
+  "createCustomActivityTypeAttributes",
+  "updateCustomActivityTypeAttributes",
+  "deleteCustomActivityTypeAttributes",
   "usage",
   "errors",
   "unknown",
@@ -127,6 +139,8 @@ export const Fault = Schema.Union(
   fault("emptyPage", {}),
   /** The page, but with the token that was sent and `moreResult: true`. */
   fault("sameToken", {}),
+  /** A write is carried out, and answered with only so many of the elements of `result`; default: without a `result`. */
+  fault("shortResult", { records: Schema.optional(Schema.NonNegativeInt) }),
   /** The paging token is refused, with the code that the simulator refuses foreign ones with. */
   fault("refusedToken", {}),
   /** Only the delay. */

@@ -65,7 +65,7 @@ export interface Options {
   readonly from?: string | undefined
   /** Default: 2026-01-31T00:00:00Z. */
   readonly to?: string | undefined
-  /** How many leads the activities are spread over, unevenly; their ids start at 100000. Default: a twentieth of `activities`, at least 50. */
+  /** How many leads the activities are spread over, unevenly; those with ids from 100000 on exist, and no others. Default: a twentieth of `activities`, at least 50. */
   readonly leads?: number | undefined
   /** Paging tokens of one instance are refused by another. Default: `123-ABC-456`. */
   readonly munchkinId?: string | undefined
@@ -106,6 +106,22 @@ export interface Options {
   readonly lowerCaseNames?: boolean | undefined
   /** Whether activities hold an attribute that `types.json` does not declare. Default: false. */
   readonly extraAttributes?: boolean | undefined
+  /**
+   * Custom activity types that are there at the start, with ids from 100001 on. Default: one approved type `acmeRentKayak`,
+   * with the primary attribute `kayakModel` and, secondary, `bookingNumber`, `rentalHours` (float) and `pickedUpAt` (datetime).
+   */
+  readonly customTypes?: ReadonlyArray<CustomType> | undefined
+  /** How long a written activity is stored before readers see it. Default: no time. */
+  readonly visibilityDelay?: Duration.DurationInput | undefined
+  /** Whether the attributes of custom activities are served with their `apiName` beside their `name`. Default: false. */
+  readonly customApiNames?: boolean | undefined
+  /** Where a refused record has its errors; Marketo's pages disagree. Default: `errors`. */
+  readonly recordErrors?: "errors" | "reasons" | undefined
+  /**
+   * How a change of a custom activity type is refused, which Marketo does not say: with `success: false`, or as a skipped
+   * record. Default: `response`.
+   */
+  readonly customTypeErrors?: "response" | "record" | undefined
   /** Codes of refusals that Marketo does not document. */
   readonly codes?: Codes | undefined
   /** What goes wrong, and when. Default: nothing. */
@@ -136,6 +152,50 @@ export interface Limits {
   readonly dailyQuota?: number | undefined
   /** Whether a call that ends in an error counts against window and quota; Marketo's documentation says no. Default: false. */
   readonly countErrors?: boolean | undefined
+  /** Custom activity types; one more is refused with 1027. Default: 10. */
+  readonly customTypes?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface CustomType {
+  /** Letters and digits. */
+  readonly apiName: string
+  readonly name: string
+  readonly description?: string | undefined
+  /** Default: `name`. */
+  readonly triggerName?: string | undefined
+  /** Default: `name`. */
+  readonly filterName?: string | undefined
+  readonly primaryAttribute: CustomTypeAttribute
+  /** The secondary ones, at most 20. Default: none. */
+  readonly attributes?: ReadonlyArray<CustomTypeAttribute> | undefined
+  /** Default: `approved`. */
+  readonly status?: "draft" | "approved" | "approved with draft" | "deleted" | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface CustomTypeAttribute {
+  readonly apiName: string
+  readonly name: string
+  readonly dataType:
+    | "string"
+    | "boolean"
+    | "integer"
+    | "float"
+    | "link"
+    | "email"
+    | "currency"
+    | "date"
+    | "datetime"
+    | "phone"
+    | "text"
+  readonly description?: string | undefined
 }
 
 /**
@@ -145,14 +205,26 @@ export interface Limits {
 export interface Codes {
   /** A paging token that is malformed or of another instance. Default: 1003. */
   readonly pagingToken?: string | undefined
-  /** A `sinceDatetime` that is no date. Default: 1001. */
+  /** A `sinceDatetime` or `activityDate` that is no date. Default: 1001. */
   readonly date?: string | undefined
-  /** More than 10 type ids, more than 30 lead ids. Default: 1003. */
+  /** More than 10 type ids, 30 lead ids, 300 records. Default: 1003. */
   readonly tooMany?: string | undefined
-  /** An unknown list or activity type. Default: 1013. */
+  /** An unknown list or activity type; a custom type without the version that is asked for. Default: 1013. */
   readonly notFound?: string | undefined
-  /** An unknown lead field. Default: 1006. */
+  /** An unknown lead field, or attribute of a custom type. Default: 1006. */
   readonly field?: string | undefined
+  /** A record of a custom type that is a draft, or deleted. Default: 1003. */
+  readonly notApproved?: string | undefined
+  /** A value of another type than the member or attribute has. Default: 1001. */
+  readonly value?: string | undefined
+  /** A member that is missing, of a record, a type or an attribute; an `input` that is missing or empty. Default: 1002. */
+  readonly missing?: string | undefined
+  /** A name or data type that a custom type cannot have. Default: 1003. */
+  readonly invalid?: string | undefined
+  /** An `apiName`, `triggerName` or `filterName` that is taken. Default: 1017. */
+  readonly exists?: string | undefined
+  /** A change that the state of a custom type forbids, such as approving it without a draft. Default: 709. */
+  readonly rule?: string | undefined
 }
 
 /**
@@ -231,7 +303,7 @@ export interface Call {
   readonly code: string | undefined
   /** The fault that the call took. */
   readonly fault: Fault["fault"] | undefined
-  /** How many activities the answer held. */
+  /** How many activities the answer held; of `addCustomActivities`: how many the request held, whatever became of them. */
   readonly records: number
   /** Whether Marketo carried it out, even if the caller was told something else. */
   readonly executed: boolean
@@ -248,7 +320,7 @@ export interface Service {
   readonly url: string
   readonly clientId: string
   readonly clientSecret: string
-  /** Everything stored, in the order of storing. Holds every text at once. */
+  /** Everything stored, in the order of storing; what readers cannot see yet is last. Holds every text at once. */
   readonly activities: Effect.Effect<ReadonlyArray<StoredActivity>>
   /** Every call so far, in the order of arrival. */
   readonly calls: Effect.Effect<ReadonlyArray<Call>>
@@ -272,7 +344,9 @@ const makeService = (marketo: Marketo, url: string): Service => ({
   url,
   clientId: marketo.settings.clientId,
   clientSecret: marketo.settings.clientSecret,
-  activities: Effect.sync(() => Array.from({ length: marketo.log.length }, (_, entry) => marketo.log.stored(entry))),
+  activities: Effect.sync(() =>
+    Array.from({ length: marketo.log.storedLength }, (_, entry) => marketo.log.stored(entry)),
+  ),
   calls: Effect.sync(() => marketo.calls.slice()),
   peakConcurrency: Effect.sync(() => marketo.usage.peakConcurrency),
   add: (activities) => Effect.map(Clock.currentTimeMillis, (now) => marketo.add(activities, now)),

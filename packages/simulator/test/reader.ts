@@ -55,6 +55,18 @@ export const text = (token: string, path: string, params: Params = {}) =>
 export const get = (token: string, path: string, params: Params = {}) =>
   Effect.map(text(token, path, params), (body): Envelope => JSON.parse(body))
 
+/** The answer to a body of JSON, or to none. */
+export const post = (token: string, path: string, body?: unknown) =>
+  Effect.gen(function* () {
+    const { url } = yield* Simulator.Simulator
+    const client = yield* HttpClient.HttpClient
+    const request = HttpClientRequest.bearerToken(HttpClientRequest.post(`${url}${path}`), token)
+    const response = yield* client.execute(
+      body === undefined ? request : HttpClientRequest.bodyUnsafeJson(request, body),
+    )
+    return (yield* response.json) as Envelope
+  })
+
 export const codeOf = (envelope: Envelope) => envelope.errors?.[0]?.code
 
 export const since = (token: string, sinceDatetime: string) =>

@@ -1,6 +1,10 @@
-/** Everything stored, in the order of commits: the generated data set, and after it what was added. */
+/**
+ * Everything stored, in the order of commits: the generated data set, and after it what was added. What was written a moment
+ * ago waits behind the log, and gets its place in it when it becomes visible.
+ */
 import type { LeadChangeField, NewActivity, StoredActivity } from "../Simulator.js"
 import { changeDataValue, newLead } from "./activityTypes.js"
+import type { CustomRecord } from "./customRecords.js"
 import { activityId, type DataSet, firstLeadId, iso, makeDataSet } from "./dataSet.js"
 import type { Settings } from "./settings.js"
 import { type Change, Texts } from "./texts.js"
@@ -14,6 +18,12 @@ interface Added {
   readonly activityDate: string
   readonly text: string
   readonly change: Change | undefined
+}
+
+interface Pending {
+  readonly added: Added
+  /** Epoch milliseconds. */
+  readonly visibleAt: number
 }
 
 /** Texts of consecutive activities as the bytes a page is put together from: entry i from `starts[i]` to `starts[i + 1]`. */
@@ -39,6 +49,8 @@ export class ActivityLog {
   readonly #data: DataSet
   readonly #texts: Texts
   readonly #added: Array<Added> = []
+  /** Stored, and not to be seen by readers yet; the oldest first. */
+  readonly #pending: Array<Pending> = []
   readonly #blocks = new Map<number, Block>()
   /** Entries by the date they happened at; kept only where readers follow dates (`lateArrivals: "missed"`). */
   readonly #byDate: Array<number> | undefined
@@ -54,8 +66,14 @@ export class ActivityLog {
         : undefined
   }
 
+  /** What readers can see. */
   get length(): number {
     return this.#data.length + this.#added.length
+  }
+
+  /** With what they will see. */
+  get storedLength(): number {
+    return this.length + this.#pending.length
   }
 
   typeId(entry: number): number {
@@ -76,7 +94,8 @@ export class ActivityLog {
   }
 
   #addedAt(entry: number): Added {
-    return this.#added[entry - this.#data.length] as Added
+    const i = entry - this.#data.length
+    return this.#added[i] ?? (this.#pending[i - this.#added.length] as Pending).added
   }
 
   /** What `activities.json` and `deletedleads.json` serve. */
@@ -90,7 +109,7 @@ export class ActivityLog {
   }
 
   stored(entry: number): StoredActivity {
-    const added = this.#added[entry - this.#data.length]
+    const added = entry < this.#data.length ? undefined : this.#addedAt(entry)
     return {
       id: added?.id ?? activityId(entry),
       activityTypeId: this.typeId(entry),
@@ -102,11 +121,10 @@ export class ActivityLog {
   }
 
   add(activity: NewActivity, nowMillis: number): StoredActivity {
-    const entry = this.length
     const {
       activityDate = iso(nowMillis / 1_000),
       activityTypeId: typeId = 1,
-      id = activityId(entry),
+      id = activityId(this.storedLength),
       leadId = firstLeadId,
       members = {},
     } = activity
@@ -119,7 +137,7 @@ export class ActivityLog {
     const attributes = "attributes" in members ? "" : `,"attributes":[]`
     const fields = typeId === newLead ? [] : (activity.fields ?? [firstNameChange])
     const isChange = typeId === newLead || typeId === changeDataValue
-    this.#added.push({
+    return this.#append({
       id: String(id),
       typeId,
       leadId: Number(leadId),
@@ -134,7 +152,41 @@ export class ActivityLog {
           }
         : undefined,
     })
-    this.#byDate?.splice(this.#firstByDate(happened + 1), 0, entry)
+  }
+
+  /** Stores a custom activity, for readers to see after the visibility delay; gives its id. */
+  write({ attributes, happened, leadId, primaryAttributeValue, type }: CustomRecord, nowMillis: number): string {
+    const { customApiNames, integersAsStrings, visibilityDelayMillis } = this.settings
+    const id = activityId(this.storedLength)
+    const activityDate = iso(happened)
+    const text = JSON.stringify({
+      id: Number(id),
+      marketoGUID: id,
+      leadId,
+      activityDate,
+      activityTypeId: type.id,
+      primaryAttributeValue,
+      attributes: attributes.map(({ attribute: { apiName, dataType, name }, value }) => ({
+        name,
+        ...(customApiNames ? { apiName } : {}),
+        value: integersAsStrings && dataType === "integer" ? String(value) : value,
+      })),
+    })
+    const added: Added = { id, typeId: type.id, leadId, assetId: 0, happened, activityDate, text, change: undefined }
+    this.#pending.push({ added, visibleAt: nowMillis + visibilityDelayMillis })
+    return id
+  }
+
+  /** Gives a place in the log to everything that is visible by now. */
+  reveal(nowMillis: number): void {
+    const waiting = this.#pending.findIndex(({ visibleAt }) => visibleAt > nowMillis)
+    for (const { added } of this.#pending.splice(0, waiting < 0 ? this.#pending.length : waiting)) this.#append(added)
+  }
+
+  #append(added: Added): StoredActivity {
+    const entry = this.length
+    this.#added.push(added)
+    this.#byDate?.splice(this.#firstByDate(added.happened + 1), 0, entry)
     return this.stored(entry)
   }
 

@@ -1,8 +1,12 @@
 /** When faults are due, and what they put in the place of an answer. */
 import type { Endpoint, Fault } from "../Fault.js"
+import { customRoutes } from "./customEndpoints.js"
 import { gatewayPage, jsonHeaders, messageOf, type Outcome } from "./outcome.js"
 
 const pages: ReadonlySet<Endpoint> = new Set(["activities", "leadchanges", "deletedleads"])
+const writes: ReadonlySet<Endpoint> = new Set(
+  Array.from(customRoutes.values(), ({ endpoint, method }) => (method === "POST" ? [endpoint] : [])).flat(),
+)
 
 /** Where a fault can do what it says; anywhere else it is not due. */
 const applies = (fault: Fault, endpoint: Endpoint): boolean => {
@@ -12,6 +16,8 @@ const applies = (fault: Fault, endpoint: Endpoint): boolean => {
     case "sameToken":
     case "refusedToken":
       return pages.has(endpoint)
+    case "shortResult":
+      return writes.has(endpoint)
     case "expiresIn":
     case "unauthorized":
       return endpoint === "identity"

@@ -8,6 +8,8 @@ import type { Fault } from "../Fault.js"
 import type { Call, NewActivity, Options, StoredActivity } from "../Simulator.js"
 import { AccessTokens } from "./accessTokens.js"
 import { ActivityLog } from "./activityLog.js"
+import { customRoutes, inputOf } from "./customEndpoints.js"
+import { CustomTypes } from "./customTypes.js"
 import { FaultScript, replacementOf } from "./faultScript.js"
 import { type Answer, maxBodyBytes, maxTargetBytes, type Request } from "./http.js"
 import { identity } from "./identity.js"
@@ -16,17 +18,38 @@ import { makePagingTokens, type PagingTokens } from "./pagingToken.js"
 import { hash } from "./random.js"
 import { readRoutes } from "./readEndpoints.js"
 import { render } from "./render.js"
+import type { Route } from "./route.js"
 import { makeSettings, type Settings } from "./settings.js"
 import { Usage } from "./usage.js"
 
 const identityPath = "/identity/oauth/token"
+const routes = new Map([...readRoutes, ...customRoutes])
+const typePath = /^(\/rest\/v1\/activities\/external\/type\/)([^/]+?)((?:\/.+)?\.json)$/
+
+/** Names of types are letters and digits: nothing to decode. */
+const findRoute = (path: string): { readonly route: Route | undefined; readonly apiName: string } => {
+  const [, prefix = "", apiName = "", suffix = ""] = typePath.exec(path) ?? []
+  return { route: routes.get(path) ?? routes.get(`${prefix}{apiName}${suffix}`), apiName }
+}
 
 type Draft = { -readonly [K in keyof Call]: Call[K] }
+
+/** A call on its way to an outcome. */
+interface Arrival {
+  readonly request: Request
+  readonly route: Route | undefined
+  readonly apiName: string
+  readonly params: URLSearchParams
+  readonly body: unknown
+  readonly fault: Fault | undefined
+  readonly call: Draft
+}
 
 export class Marketo {
   readonly settings: Settings
   readonly log: ActivityLog
   readonly usage: Usage
+  readonly #customTypes: CustomTypes
   readonly calls: Array<Call> = []
   readonly #accessTokens: AccessTokens
   readonly #pagingTokens: PagingTokens
@@ -37,6 +60,7 @@ export class Marketo {
     this.settings = makeSettings(options, defaults)
     this.log = new ActivityLog(this.settings)
     this.usage = new Usage(this.settings)
+    this.#customTypes = new CustomTypes(this.settings)
     this.#accessTokens = new AccessTokens(this.settings)
     this.#pagingTokens = makePagingTokens(this.settings.munchkinId, this.settings.seed)
     this.#faults = new FaultScript(options.faults ?? [])
@@ -51,16 +75,20 @@ export class Marketo {
   }
 
   add(activities: ReadonlyArray<NewActivity>, now: number): ReadonlyArray<StoredActivity> {
+    this.log.reveal(now)
     return activities.map((activity) => this.log.add(activity, now))
   }
 
   answer(request: Request, now: number): Answer {
     const [path = "", query = ""] = request.target.split("?", 2)
     if (path.startsWith("/_simulator/")) return this.#inspect(path)
-    const endpoint = path === identityPath ? "identity" : (readRoutes.get(path)?.endpoint ?? "unknown")
+    this.log.reveal(now)
+    const { apiName, route } = findRoute(path)
+    const endpoint = path === identityPath ? "identity" : (route?.endpoint ?? "unknown")
     const number = endpoint === "identity" ? undefined : ++this.#arrived
     const fault = this.#faults.take({ number, endpoint, method: request.method })
     const params = parameters(request, query)
+    const body = route?.takesJson === true ? parseJson(request.body) : undefined
     const call: Draft = {
       number,
       at: now,
@@ -71,7 +99,7 @@ export class Marketo {
       status: undefined,
       code: undefined,
       fault: fault?.fault,
-      records: 0,
+      records: endpoint === "addCustomActivities" ? (inputOf(body)?.length ?? 0) : 0,
       executed: false,
     }
     this.calls.push(call)
@@ -79,7 +107,7 @@ export class Marketo {
     if (fault?.fault === "lateActivities") this.add(fault.activities, now)
 
     if (number !== undefined) this.usage.arrive()
-    const outcome = this.#outcome(request, params, fault, call)
+    const outcome = this.#outcome({ request, route, apiName, params, body, fault, call })
     call.code = outcome._tag === "Refusal" ? String(outcome.errors[0]?.code) : undefined
     if (number !== undefined && (call.executed || outcome._tag === "Refusal")) this.usage.count(now, call.code)
     const requestId = `${(hash(this.settings.seed, number ?? 0) & 0xfffff).toString(16)}#${now.toString(16)}`
@@ -114,44 +142,49 @@ export class Marketo {
 
   *#activityLines(): Iterable<Uint8Array> {
     const step = 256
-    for (let first = 0; first < this.log.length; first += step) {
-      const entries = Array.from({ length: Math.min(step, this.log.length - first) }, (_, i) => first + i)
+    for (let first = 0; first < this.log.storedLength; first += step) {
+      const entries = Array.from({ length: Math.min(step, this.log.storedLength - first) }, (_, i) => first + i)
       // only added text can hold line ends, and only between its members, where a space is as good
       yield Buffer.from(entries.map((entry) => `${this.log.text(entry).replace(/[\r\n]+/g, " ")}\n`).join(""))
     }
   }
 
-  #outcome(request: Request, params: URLSearchParams, fault: Fault | undefined, call: Draft): Outcome {
+  #outcome(arrival: Arrival): Outcome {
+    const { call, fault } = arrival
     const replacement = fault === undefined ? undefined : replacementOf(fault)
     if (replacement !== undefined && !replacement.executed) return replacement.outcome
-    const outcome = this.#execute(request, params, fault, call)
+    const outcome = this.#execute(arrival)
     call.executed = outcome._tag === "Success" || (outcome._tag === "Plain" && outcome.status === 200)
-    call.records = outcome._tag === "Success" ? (outcome.elements?.length ?? 0) : 0
+    if (outcome._tag === "Success" && outcome.elements !== undefined) call.records = outcome.elements.length
     return replacement?.outcome ?? outcome
   }
 
-  #execute(request: Request, params: URLSearchParams, fault: Fault | undefined, call: Draft): Outcome {
+  #execute({ apiName, body, call, fault, params, request, route }: Arrival): Outcome {
     const { method } = request
     const now = call.at
     if (Buffer.byteLength(request.target) > maxTargetBytes) return gatewayPage(414)
     if (request.body.length > maxBodyBytes) return gatewayPage(413)
     if (call.endpoint === "identity") return identity(this.settings, this.#accessTokens, method, params, fault, now)
-    const route = readRoutes.get(call.path)
     if (route === undefined) return refusal("610")
     const asGet = method === "POST" && params.get("_method") === "GET"
     if ((asGet ? "GET" : method) !== route.method) return refusal("605", `Request method '${method}' not supported`)
-    if (asGet && !isForm(request)) return refusal("612")
+    if ((asGet && !hasType(request, formType)) || (route.takesJson && !hasType(request, jsonType)))
+      return refusal("612")
     const unauthorized = this.#accessTokens.refusal(this.#accessToken(request, params, now), now)
     if (unauthorized !== undefined) return refusal(unauthorized)
     const limited = this.usage.refusal(now)
     if (limited !== undefined) return refusal(limited, limitMessage(this.settings, limited))
+    if (route.takesJson && body === undefined) return refusal("609")
     return Either.merge(
       route.handle({
         settings: this.settings,
         log: this.log,
+        customTypes: this.#customTypes,
         usage: this.usage,
         pagingTokens: this.#pagingTokens,
+        apiName,
         params,
+        body,
         fault,
         now,
       }),
@@ -168,13 +201,24 @@ function* callLines(calls: ReadonlyArray<Call>): Iterable<Uint8Array> {
   for (const call of calls) yield Buffer.from(`${JSON.stringify(call)}\n`)
 }
 
-const isForm = (request: Request): boolean =>
-  (request.headers["content-type"] ?? "").startsWith("application/x-www-form-urlencoded")
+const formType = "application/x-www-form-urlencoded"
+const jsonType = "application/json"
+
+const hasType = (request: Request, type: string): boolean => (request.headers["content-type"] ?? "").startsWith(type)
+
+/** Undefined, which no JSON is, for anything else. */
+const parseJson = (bytes: Uint8Array): unknown => {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString())
+  } catch {
+    return undefined
+  }
+}
 
 /** Those of the query, and those of the form that stands for a query too long for the URL. */
 const parameters = (request: Request, query: string): URLSearchParams => {
   const params = new URLSearchParams(query)
-  if (request.method === "POST" && params.get("_method") === "GET" && isForm(request)) {
+  if (request.method === "POST" && params.get("_method") === "GET" && hasType(request, formType)) {
     for (const [name, value] of new URLSearchParams(Buffer.from(request.body).toString())) params.append(name, value)
   }
   return params

@@ -8,10 +8,15 @@ export interface Success {
   readonly elements?: ReadonlyArray<Uint8Array> | undefined
 }
 
+export interface VendorError {
+  readonly code: string | number
+  readonly message?: string
+}
+
 /** The envelope with `success: false`. */
 export interface Refusal {
   readonly _tag: "Refusal"
-  readonly errors: ReadonlyArray<{ readonly code: string | number; readonly message?: string }>
+  readonly errors: ReadonlyArray<VendorError>
 }
 
 /** No envelope at all. */
@@ -23,6 +28,12 @@ export interface Plain {
 }
 
 export type Outcome = Success | Refusal | Plain
+
+export const success = (members: Success["members"], elements?: Success["elements"]): Success => ({
+  _tag: "Success",
+  members,
+  elements,
+})
 
 const messages: Readonly<Record<string, string>> = {
   "500": "Internal server error",

@@ -1,7 +1,5 @@
 /** The endpoints that read: activity types, paging tokens, the three kinds of pages, usage. */
 import * as Either from "effect/Either"
-import type { Endpoint, Fault } from "../Fault.js"
-import type { ActivityLog } from "./activityLog.js"
 import {
   activityTypeById,
   activityTypes,
@@ -11,37 +9,13 @@ import {
   retentionSeconds,
   toWire,
 } from "./activityTypes.js"
+import { toDeclared } from "./customTypes.js"
 import { firstLeadId } from "./dataSet.js"
+import { parseInstant } from "./instant.js"
 import { leadFieldNames } from "./leadFields.js"
-import { type Refusal, refusal, type Success } from "./outcome.js"
-import type { PagingTokens } from "./pagingToken.js"
+import { type Refusal, refusal, type Success, success } from "./outcome.js"
+import { get, type Handler, type Request, type Routes } from "./route.js"
 import type { Settings } from "./settings.js"
-import type { Usage } from "./usage.js"
-
-export interface Request {
-  readonly settings: Settings
-  readonly log: ActivityLog
-  readonly usage: Usage
-  readonly pagingTokens: PagingTokens
-  readonly params: URLSearchParams
-  readonly fault: Fault | undefined
-  /** Epoch milliseconds. */
-  readonly now: number
-}
-
-type Handler = (request: Request) => Either.Either<Success, Refusal>
-
-export interface Route {
-  readonly endpoint: Endpoint
-  readonly method: "GET" | "POST"
-  readonly handle: Handler
-}
-
-const success = (members: Success["members"], elements?: Success["elements"]): Success => ({
-  _tag: "Success",
-  members,
-  elements,
-})
 
 const required = (params: URLSearchParams, name: string): Either.Either<string, Refusal> => {
   const value = params.getAll(name).join(",")
@@ -69,20 +43,17 @@ const atMost = (settings: Settings, name: string, count: number, limit: number):
     ? Either.void
     : Either.left(refusal(settings.codes.tooMany, `Invalid data: at most ${limit} values for '${name}'`))
 
-/** Every spelling that callers get away with; without a zone it is UTC, and fractions of a second are dropped. */
 const parseSince = (settings: Settings, text: string): Either.Either<number, Refusal> => {
-  const match = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2})(:\d{2})?(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?$/.exec(text)
-  const [, date, minute = "00:00", second = ":00", zone = "Z"] = match ?? []
-  const millis =
-    date === undefined ? Number.NaN : Date.parse(`${date}T${minute}${second}${zone.replace(/(\d\d)(\d\d)$/, "$1:$2")}`)
-  return Number.isNaN(millis) || millis < 0
+  const since = parseInstant(text)
+  return since === undefined || since < 0
     ? Either.left(
         refusal(settings.codes.date, `Invalid value '${text}'. Required of type 'DateTime' for 'sinceDatetime'`),
       )
-    : Either.right(millis / 1_000)
+    : Either.right(since)
 }
 
-const types: Handler = () => Either.right(success({ result: activityTypes.map(toWire) }))
+const types: Handler = ({ customTypes }) =>
+  Either.right(success({ result: [...activityTypes.map(toWire), ...customTypes.all.flatMap(toDeclared)] }))
 
 const pagingToken: Handler = ({ log, pagingTokens, params, settings }) =>
   Either.gen(function* () {
@@ -224,9 +195,7 @@ const errors =
       }),
     )
 
-const get = (endpoint: Endpoint, handle: Handler): Route => ({ endpoint, method: "GET", handle })
-
-export const readRoutes: ReadonlyMap<string, Route> = new Map([
+export const readRoutes: Routes = new Map([
   ["/rest/v1/activities/types.json", get("types", types)],
   ["/rest/v1/activities/pagingtoken.json", get("pagingtoken", pagingToken)],
   ["/rest/v1/activities.json", get("activities", activities)],

@@ -53,8 +53,9 @@ const envelope = (
   if (outcome._tag === "Refusal") {
     return Buffer.from(JSON.stringify({ requestId, success: false, errors: outcome.errors }))
   }
+  const members = fault?.fault === "shortResult" ? shortened(outcome.members, fault.records) : outcome.members
   const warnings = fault?.fault === "warnings" ? { warnings: fault.warnings } : {}
-  const text = JSON.stringify({ requestId, success: true, ...outcome.members, ...warnings })
+  const text = JSON.stringify({ requestId, success: true, ...members, ...warnings })
   if (outcome.elements === undefined) return Buffer.from(text)
   // the order of members is not fixed: the result goes first on every other page or so
   const resultFirst = requestId.charCodeAt(0) % 2 === 0
@@ -62,6 +63,9 @@ const envelope = (
     ? Buffer.from(withEmptyResult(text, emptyResult))
     : withResult(text, outcome.elements, resultFirst)
 }
+
+const shortened = ({ result, ...members }: Success["members"], records: number | undefined): Success["members"] =>
+  records !== undefined && Array.isArray(result) ? { result: result.slice(0, records), ...members } : members
 
 const withEmptyResult = (text: string, emptyResult: Settings["emptyResult"]): string => {
   switch (emptyResult) {

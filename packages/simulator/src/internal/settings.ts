@@ -1,6 +1,6 @@
 /** Options with their defaults, in the units the server counts in. */
 import * as Duration from "effect/Duration"
-import type { Options } from "../Simulator.js"
+import type { CustomType, Options } from "../Simulator.js"
 import { hash } from "./random.js"
 
 export interface Settings {
@@ -21,6 +21,7 @@ export interface Settings {
     readonly concurrent: number
     readonly dailyQuota: number
     readonly countErrors: boolean
+    readonly customTypes: number
   }
   readonly tokenLifetimeMillis: number
   readonly queryTokenUntilMillis: number
@@ -33,13 +34,37 @@ export interface Settings {
   readonly integersAsStrings: boolean
   readonly lowerCaseNames: boolean
   readonly extraAttributes: boolean
+  readonly customTypes: ReadonlyArray<CustomType>
+  readonly visibilityDelayMillis: number
+  readonly customApiNames: boolean
+  readonly recordErrors: "errors" | "reasons"
+  readonly customTypeErrors: "response" | "record"
   readonly codes: {
     readonly pagingToken: string
     readonly date: string
     readonly tooMany: string
     readonly notFound: string
     readonly field: string
+    readonly notApproved: string
+    readonly value: string
+    readonly missing: string
+    readonly invalid: string
+    readonly exists: string
+    readonly rule: string
   }
+}
+
+const rentKayak: CustomType = {
+  apiName: "acmeRentKayak",
+  name: "Rent Kayak",
+  triggerName: "Rents Kayak",
+  filterName: "Rented Kayak",
+  primaryAttribute: { apiName: "kayakModel", name: "Kayak Model", dataType: "string" },
+  attributes: [
+    { apiName: "bookingNumber", name: "Booking Number", dataType: "string" },
+    { apiName: "rentalHours", name: "Rental Hours", dataType: "float" },
+    { apiName: "pickedUpAt", name: "Picked Up At", dataType: "datetime" },
+  ],
 }
 
 const instant = (name: string, text: string): number => {
@@ -65,6 +90,7 @@ export const makeSettings = (options: Options, defaults: { readonly gzip: boolea
     calls = 100,
     concurrent = 10,
     countErrors = false,
+    customTypes = 10,
     dailyQuota = 50_000,
     window = "20 seconds",
   } = options.limits ?? {}
@@ -79,7 +105,7 @@ export const makeSettings = (options: Options, defaults: { readonly gzip: boolea
     clientSecret: options.clientSecret ?? hash(seed, 0).toString(36).padStart(7, "0").repeat(4),
     latencyMillis: Duration.toMillis(options.latency ?? 0),
     gzip: options.gzip ?? defaults.gzip,
-    limits: { calls, windowMillis: Duration.toMillis(window), concurrent, dailyQuota, countErrors },
+    limits: { calls, windowMillis: Duration.toMillis(window), concurrent, dailyQuota, countErrors, customTypes },
     tokenLifetimeMillis: Duration.toMillis(options.tokenLifetime ?? "3600 seconds"),
     queryTokenUntilMillis: instant("queryTokenUntil", options.queryTokenUntil ?? "2026-08-31T00:00:00Z"),
     listLimitFromMillis: instant("listLimitFrom", options.listLimitFrom ?? "2026-12-30T00:00:00Z"),
@@ -91,12 +117,23 @@ export const makeSettings = (options: Options, defaults: { readonly gzip: boolea
     integersAsStrings: options.integersAsStrings ?? false,
     lowerCaseNames: options.lowerCaseNames ?? true,
     extraAttributes: options.extraAttributes ?? false,
+    customTypes: options.customTypes ?? [rentKayak],
+    visibilityDelayMillis: Duration.toMillis(options.visibilityDelay ?? 0),
+    customApiNames: options.customApiNames ?? false,
+    recordErrors: options.recordErrors ?? "errors",
+    customTypeErrors: options.customTypeErrors ?? "response",
     codes: {
       pagingToken: options.codes?.pagingToken ?? "1003",
       date: options.codes?.date ?? "1001",
       tooMany: options.codes?.tooMany ?? "1003",
       notFound: options.codes?.notFound ?? "1013",
       field: options.codes?.field ?? "1006",
+      notApproved: options.codes?.notApproved ?? "1003",
+      value: options.codes?.value ?? "1001",
+      missing: options.codes?.missing ?? "1002",
+      invalid: options.codes?.invalid ?? "1003",
+      exists: options.codes?.exists ?? "1017",
+      rule: options.codes?.rule ?? "709",
     },
   }
 }

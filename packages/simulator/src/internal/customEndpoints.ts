@@ -1,0 +1,149 @@
+/** The endpoints of custom activities: the ten of their types, and the one that adds records. */
+import * as Either from "effect/Either"
+import { checkRecord } from "./customRecords.js"
+import { type CustomType, toAccepted, toDescribed, toListed } from "./customTypes.js"
+import { members, missing } from "./json.js"
+import { type Refusal, refusal, success, type VendorError } from "./outcome.js"
+import { get, type Handler, type Request, type Route, type Routes } from "./route.js"
+import type { Settings } from "./settings.js"
+
+const maxRecords = 300
+
+const skipped = (settings: Settings, errors: ReadonlyArray<VendorError>) => ({
+  status: "skipped",
+  [settings.recordErrors]: errors,
+})
+
+/** The records of a call that adds; undefined if there is no list of them. */
+export const inputOf = (body: unknown): ReadonlyArray<unknown> | undefined => {
+  const { input } = members(body)
+  return Array.isArray(input) ? input : undefined
+}
+
+const addActivities: Handler = ({ body, customTypes, log, now, settings }) => {
+  const { codes } = settings
+  const input = inputOf(body) ?? []
+  if (input.length === 0) return Either.left(refusal(codes.missing, missing("input")))
+  if (input.length > maxRecords) {
+    return Either.left(refusal(codes.tooMany, `Invalid data: at most ${maxRecords} records in 'input'`))
+  }
+  const result = input.map((record) =>
+    Either.match(checkRecord(settings, customTypes, record), {
+      onLeft: (errors) => skipped(settings, errors),
+      onRight: (accepted) => {
+        accepted.type.used = true
+        const id = log.write(accepted, now)
+        return { id: Number(id), marketoGUID: id, status: "added" }
+      },
+    }),
+  )
+  return Either.right(success({ result }))
+}
+
+const listTypes: Handler = ({ customTypes }) => Either.right(success({ result: customTypes.all.map(toListed) }))
+
+const describeType: Handler = ({ apiName, customTypes, params, settings }) =>
+  Either.flatMap(customTypes.find(apiName), (type) => {
+    const wanted = params.get("draft") === "true" ? "draft" : "live"
+    const version = type[wanted]
+    return version === undefined
+      ? Either.left(
+          refusal(
+            settings.codes.notFound,
+            `Custom activity type '${apiName}' has no ${wanted === "draft" ? "draft" : "approved version"}`,
+          ),
+        )
+      : Either.right(success({ result: [toDescribed(type, version)] }))
+  })
+
+type Operation = (request: Request) => Either.Either<CustomType, Refusal>
+
+/** An endpoint that changes a type and answers with it. */
+const change =
+  (operation: Operation, toWire: (type: CustomType) => unknown): Handler =>
+  (request) =>
+    Either.match(operation(request), {
+      onRight: (type) => Either.right(success({ result: [toWire(type)] })),
+      onLeft: (refused) =>
+        request.settings.customTypeErrors === "record"
+          ? Either.right(success({ result: [skipped(request.settings, refused.errors)] }))
+          : Either.left(refused),
+    })
+
+const withBody = (endpoint: Route["endpoint"], handle: Handler): Route => ({
+  endpoint,
+  method: "POST",
+  takesJson: true,
+  handle,
+})
+const withoutBody = (endpoint: Route["endpoint"], handle: Handler): Route => ({
+  endpoint,
+  method: "POST",
+  takesJson: false,
+  handle,
+})
+
+const external = "/rest/v1/activities/external"
+const typePath = `${external}/type/{apiName}`
+
+export const customRoutes: Routes = new Map([
+  [`${external}.json`, withBody("addCustomActivities", addActivities)],
+  [`${external}/types.json`, get("customActivityTypes", listTypes)],
+  [`${typePath}/describe.json`, get("describeCustomActivityType", describeType)],
+  [
+    `${external}/type.json`,
+    withBody(
+      "createCustomActivityType",
+      change(({ body, customTypes, now }) => customTypes.create(body, now), toAccepted),
+    ),
+  ],
+  [
+    `${typePath}.json`,
+    withBody(
+      "updateCustomActivityType",
+      change(({ apiName, body, customTypes, now }) => customTypes.update(apiName, body, now), toAccepted),
+    ),
+  ],
+  [
+    `${typePath}/approve.json`,
+    withoutBody(
+      "approveCustomActivityType",
+      change(({ apiName, customTypes, now }) => customTypes.approve(apiName, now), toDescribed),
+    ),
+  ],
+  [
+    `${typePath}/discardDraft.json`,
+    withoutBody(
+      "discardCustomActivityTypeDraft",
+      change(({ apiName, customTypes, now }) => customTypes.discardDraft(apiName, now), toDescribed),
+    ),
+  ],
+  [
+    `${typePath}/delete.json`,
+    withoutBody(
+      "deleteCustomActivityType",
+      change(({ apiName, customTypes, now }) => customTypes.delete(apiName, now), toDescribed),
+    ),
+  ],
+  [
+    `${typePath}/attributes/create.json`,
+    withBody(
+      "createCustomActivityTypeAttributes",
+      change(({ apiName, body, customTypes, now }) => customTypes.createAttributes(apiName, body, now), toDescribed),
+    ),
+  ],
+  [
+    `${typePath}/attributes/update.json`,
+    withBody(
+      "updateCustomActivityTypeAttributes",
+      change(({ apiName, body, customTypes, now }) => customTypes.updateAttributes(apiName, body, now), toDescribed),
+    ),
+  ],
+  [
+    `${typePath}/attributes/delete.json`,
+    withBody(
+      "deleteCustomActivityTypeAttributes",
+      change(({ apiName, body, customTypes, now }) => customTypes.deleteAttributes(apiName, body, now), toDescribed),
+    ),
+  ],
+])

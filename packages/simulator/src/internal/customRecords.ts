@@ -1,0 +1,92 @@
+/** Whether Marketo stores a custom activity that it is sent, and as what. */
+import * as Either from "effect/Either"
+import { type Attribute, approvedVersion, type CustomType, type CustomTypes } from "./customTypes.js"
+import { firstLeadId } from "./dataSet.js"
+import { isOfType } from "./dataTypes.js"
+import { parseInstant } from "./instant.js"
+import { members, missing, wrongType } from "./json.js"
+import type { VendorError } from "./outcome.js"
+import type { Settings } from "./settings.js"
+
+export interface CustomRecord {
+  readonly type: CustomType
+  readonly leadId: number
+  /** Epoch seconds. */
+  readonly happened: number
+  readonly primaryAttributeValue: string
+  readonly attributes: ReadonlyArray<{ readonly attribute: Attribute; readonly value: unknown }>
+}
+
+const maxAttributeBytes = 65_536
+
+export const checkRecord = (
+  { codes, leads }: Settings,
+  customTypes: CustomTypes,
+  record: unknown,
+): Either.Either<CustomRecord, ReadonlyArray<VendorError>> => {
+  const { activityDate, activityTypeId, attributes, leadId, primaryAttributeValue } = members(record)
+  const errors: Array<VendorError> = []
+  const refuse = (code: string, message: string): undefined => {
+    errors.push({ code, message })
+  }
+  /** Undefined, with an error, unless there is a value that `holds`. */
+  const required = <A>(
+    name: string,
+    type: string,
+    value: unknown,
+    holds: (value: unknown) => value is A,
+  ): A | undefined => {
+    if (value === undefined) return refuse(codes.missing, missing(name))
+    return holds(value) ? value : refuse(codes.value, wrongType(value, type, name))
+  }
+
+  const lead = required("leadId", "Long", leadId, isInteger)
+  if (lead !== undefined && (lead < firstLeadId || lead >= firstLeadId + leads)) refuse("1004", "Lead not found")
+
+  const date = required("activityDate", "String", activityDate, isText)
+  const happened = date === undefined ? undefined : parseInstant(date)
+  if (date !== undefined && happened === undefined) refuse(codes.date, wrongType(date, "DateTime", "activityDate"))
+
+  const typeId = required("activityTypeId", "Integer", activityTypeId, isInteger)
+  const type = typeId === undefined ? undefined : customTypes.byId(typeId)
+  const version = type === undefined ? undefined : approvedVersion(type)
+  if (typeId !== undefined && type === undefined) refuse(codes.notFound, `Custom activity type '${typeId}' not found`)
+  if (type !== undefined && version === undefined) {
+    refuse(codes.notApproved, `Custom activity type '${type.apiName}' is not approved`)
+  }
+
+  const primary = required("primaryAttributeValue", "String", primaryAttributeValue, isText)
+  if (primary !== undefined && version !== undefined && !isOfType(version.primary.dataType, primary)) {
+    refuse(codes.value, wrongType(primary, version.primary.dataType, version.primary.apiName))
+  }
+
+  const given = required("attributes", "Array", attributes, isArray) ?? []
+  if (Buffer.byteLength(JSON.stringify(given)) > maxAttributeBytes) {
+    refuse("1049", `Failed to create activity: attributes have more than ${maxAttributeBytes} bytes`)
+  }
+  const accepted: Array<CustomRecord["attributes"][number]> = []
+  for (const element of version === undefined ? [] : given) {
+    const { apiName, name, value } = members(element)
+    const attribute = version?.secondary.find((one) =>
+      apiName === undefined ? one.name === name : one.apiName === apiName,
+    )
+    if (apiName === undefined && name === undefined) refuse(codes.missing, missing("apiName"))
+    else if (attribute === undefined) refuse(codes.field, `Attribute '${apiName ?? name}' not found`)
+    else if (value === undefined) refuse(codes.missing, missing(attribute.apiName))
+    else if (!isOfType(attribute.dataType, value)) {
+      refuse(codes.value, wrongType(value, attribute.dataType, attribute.apiName))
+    } else accepted.push({ attribute, value })
+  }
+
+  return type === undefined ||
+    lead === undefined ||
+    happened === undefined ||
+    primary === undefined ||
+    errors.length > 0
+    ? Either.left(errors)
+    : Either.right({ type, leadId: lead, happened, primaryAttributeValue: primary, attributes: accepted })
+}
+
+const isText = (value: unknown): value is string => typeof value === "string"
+const isInteger = (value: unknown): value is number => Number.isInteger(value)
+const isArray = (value: unknown): value is ReadonlyArray<unknown> => Array.isArray(value)

@@ -1,0 +1,416 @@
+/** Custom activity types: what Marketo lets one do to them, and in which state it leaves them. */
+import * as Either from "effect/Either"
+import type { CustomType as NewCustomType } from "../Simulator.js"
+import { iso } from "./dataSet.js"
+import { type DataType, isDataType } from "./dataTypes.js"
+import { type Json, members, optionalText, requiredText } from "./json.js"
+import { type Refusal, refusal } from "./outcome.js"
+import type { Settings } from "./settings.js"
+
+export interface Attribute {
+  readonly apiName: string
+  readonly name: string
+  readonly dataType: DataType
+  readonly description: string | undefined
+  readonly isPrimary: boolean
+}
+
+/** What may differ between the approved version and the draft. */
+interface Version {
+  readonly name: string
+  readonly description: string | undefined
+  readonly triggerName: string
+  readonly filterName: string
+  readonly attributes: ReadonlyArray<Attribute>
+}
+
+export interface CustomType {
+  readonly id: number
+  readonly apiName: string
+  /** Epoch milliseconds. */
+  readonly createdAt: number
+  updatedAt: number
+  live: Version | undefined
+  draft: Version | undefined
+  deleted: boolean
+  /** Whether an activity of it was ever stored. */
+  used: boolean
+}
+
+type Result<A> = Either.Either<A, Refusal>
+
+const firstTypeId = 100_001
+const maxSecondaryAttributes = 20
+
+const primaryOf = (version: Version): Attribute | undefined => version.attributes.find(({ isPrimary }) => isPrimary)
+const secondaryOf = (version: Version): ReadonlyArray<Attribute> =>
+  version.attributes.filter(({ isPrimary }) => !isPrimary)
+
+/** What an edit or an answer is about: the draft, if there is one. */
+const newest = (type: CustomType): Version => (type.draft ?? type.live) as Version
+
+export class CustomTypes {
+  readonly #types: Array<CustomType> = []
+
+  constructor(private readonly settings: Settings) {
+    for (const type of settings.customTypes) Either.getOrThrowWith(this.#preset(type), outOfRange(type))
+  }
+
+  /** Of a deleted type too: its activities stay. */
+  byId(id: number): CustomType | undefined {
+    return this.#types.find((type) => type.id === id)
+  }
+
+  /** All that are not deleted. */
+  get all(): ReadonlyArray<CustomType> {
+    return this.#types.filter(({ deleted }) => !deleted)
+  }
+
+  find(apiName: string): Result<CustomType> {
+    return Either.fromNullable(
+      this.all.find((type) => type.apiName === apiName),
+      () => refusal(this.settings.codes.notFound, `Custom activity type '${apiName}' not found`),
+    )
+  }
+
+  create(body: unknown, now: number): Result<CustomType> {
+    const { codes, limits } = this.settings
+    return Either.gen(this, function* () {
+      const type = members(body)
+      const apiName = yield* this.#apiName(type)
+      const version: Version = {
+        name: yield* this.#displayName(type),
+        description: yield* optionalText(codes, type, "description"),
+        triggerName: yield* requiredText(codes, type, "triggerName"),
+        filterName: yield* requiredText(codes, type, "filterName"),
+        attributes: [yield* this.#primaryAttribute(type)],
+      }
+      if (this.all.some((other) => other.apiName === apiName)) return yield* this.#exists("apiName", apiName)
+      yield* this.#unique(version, undefined)
+      if (this.all.length >= limits.customTypes) {
+        return yield* refuse("1027", `Maximum number of custom activity types '${limits.customTypes}' reached`)
+      }
+      const created: CustomType = {
+        id: firstTypeId + this.#types.length,
+        apiName,
+        createdAt: now,
+        updatedAt: now,
+        live: undefined,
+        draft: version,
+        deleted: false,
+        used: false,
+      }
+      this.#types.push(created)
+      return created
+    })
+  }
+
+  update(apiName: string, body: unknown, now: number): Result<CustomType> {
+    const { codes } = this.settings
+    const type = members(body)
+    return this.#edit(apiName, now, (version) =>
+      Either.gen(this, function* () {
+        const newName = yield* optionalText(codes, type, "apiName")
+        if (newName !== undefined && newName !== apiName) {
+          return yield* this.#broken(`'apiName' of '${apiName}' cannot be changed`)
+        }
+        return {
+          name: "name" in type ? yield* this.#displayName(type) : version.name,
+          description: (yield* optionalText(codes, type, "description")) ?? version.description,
+          triggerName: (yield* optionalText(codes, type, "triggerName")) ?? version.triggerName,
+          filterName: (yield* optionalText(codes, type, "filterName")) ?? version.filterName,
+          attributes:
+            "primaryAttribute" in type
+              ? [yield* this.#primaryAttribute(type), ...secondaryOf(version)]
+              : version.attributes,
+        }
+      }),
+    )
+  }
+
+  createAttributes(apiName: string, body: unknown, now: number): Result<CustomType> {
+    return this.#editAttributes(apiName, body, now, (attributes, given) =>
+      Either.map(this.#newAttribute(given, undefined), (attribute) => [...attributes, attribute]),
+    )
+  }
+
+  updateAttributes(apiName: string, body: unknown, now: number): Result<CustomType> {
+    const { codes } = this.settings
+    return this.#editAttributes(apiName, body, now, (attributes, given) =>
+      Either.gen(this, function* () {
+        const old = yield* this.#attribute(attributes, given)
+        const changed: Attribute = {
+          apiName: old.apiName,
+          name: "name" in given ? yield* this.#displayName(given) : old.name,
+          dataType: yield* this.#dataType(given, old.dataType),
+          description: (yield* optionalText(codes, given, "description")) ?? old.description,
+          isPrimary: yield* this.#isPrimary(given, old.isPrimary),
+        }
+        return attributes.map((attribute) => (attribute === old ? changed : attribute))
+      }),
+    )
+  }
+
+  deleteAttributes(apiName: string, body: unknown, now: number): Result<CustomType> {
+    return this.#editAttributes(apiName, body, now, (attributes, given) =>
+      Either.gen(this, function* () {
+        const old = yield* this.#attribute(attributes, given)
+        if (old.isPrimary) return yield* this.#broken(`Primary attribute '${old.apiName}' cannot be deleted`)
+        return attributes.filter((attribute) => attribute !== old)
+      }),
+    )
+  }
+
+  approve(apiName: string, now: number): Result<CustomType> {
+    return this.#change(apiName, now, (type) => {
+      if (type.draft === undefined) return this.#broken(`Custom activity type '${apiName}' has no draft`)
+      if (primaryOf(type.draft) === undefined) {
+        return this.#broken(`Custom activity type '${apiName}' has no primary attribute`)
+      }
+      type.live = type.draft
+      type.draft = undefined
+      return Either.void
+    })
+  }
+
+  discardDraft(apiName: string, now: number): Result<CustomType> {
+    return this.#change(apiName, now, (type) => {
+      if (type.draft === undefined) return this.#broken(`Custom activity type '${apiName}' has no draft`)
+      if (type.live === undefined) return this.#broken(`Custom activity type '${apiName}' was never approved`)
+      type.draft = undefined
+      return Either.void
+    })
+  }
+
+  delete(apiName: string, now: number): Result<CustomType> {
+    return this.#change(apiName, now, (type) => {
+      type.deleted = true
+      return Either.void
+    })
+  }
+
+  #change(apiName: string, now: number, change: (type: CustomType) => Result<void>): Result<CustomType> {
+    return Either.flatMap(this.find(apiName), (type) =>
+      Either.map(change(type), () => {
+        type.updatedAt = now
+        return type
+      }),
+    )
+  }
+
+  /** Changes the draft, or makes one; the approved version stays as it is. */
+  #edit(apiName: string, now: number, change: (version: Version) => Result<Version>): Result<CustomType> {
+    return this.#change(apiName, now, (type) =>
+      Either.gen(this, function* () {
+        const draft = yield* change(newest(type))
+        yield* this.#unique(draft, type)
+        const secondary = secondaryOf(draft).length
+        if (secondary > maxSecondaryAttributes) {
+          return yield* refuse("1028", `Maximum number of secondary attributes '${maxSecondaryAttributes}' reached`)
+        }
+        if (type.used && isOther(type.live as Version, draft)) {
+          return yield* this.#broken(`Names and primary attribute of '${apiName}' cannot be changed: it is in use`)
+        }
+        type.draft = draft
+      }),
+    )
+  }
+
+  #editAttributes(
+    apiName: string,
+    body: unknown,
+    now: number,
+    change: (attributes: ReadonlyArray<Attribute>, given: Json) => Result<ReadonlyArray<Attribute>>,
+  ): Result<CustomType> {
+    return this.#edit(apiName, now, (version) =>
+      Either.gen(this, function* () {
+        const given = members(body).attributes
+        if (!Array.isArray(given) || given.length === 0) {
+          return yield* refuse(this.settings.codes.missing, "Missing required parameter 'attributes'")
+        }
+        let attributes = version.attributes
+        for (const attribute of given) {
+          attributes = yield* change(attributes, members(attribute))
+          if (attributes.filter(({ isPrimary }) => isPrimary).length > 1) {
+            return yield* this.#broken(`Custom activity type '${apiName}' has a primary attribute already`)
+          }
+          const last = attributes[attributes.length - 1]
+          if (attributes.some((other) => other !== last && other.apiName === last?.apiName)) {
+            return yield* this.#exists("apiName", last?.apiName ?? "")
+          }
+        }
+        return { ...version, attributes }
+      }),
+    )
+  }
+
+  #attribute(attributes: ReadonlyArray<Attribute>, given: Json): Result<Attribute> {
+    const { codes } = this.settings
+    return Either.flatMap(requiredText(codes, given, "apiName"), (apiName) =>
+      Either.fromNullable(
+        attributes.find((attribute) => attribute.apiName === apiName),
+        () => refusal(codes.field, `Attribute '${apiName}' not found`),
+      ),
+    )
+  }
+
+  #primaryAttribute(type: Json): Result<Attribute> {
+    return "primaryAttribute" in type
+      ? Either.map(this.#newAttribute(members(type.primaryAttribute), "string"), (attribute) => ({
+          ...attribute,
+          isPrimary: true,
+        }))
+      : refuse(this.settings.codes.missing, "Missing required parameter 'primaryAttribute'")
+  }
+
+  #newAttribute(given: Json, defaultType: DataType | undefined): Result<Attribute> {
+    return Either.gen(this, function* () {
+      return {
+        apiName: yield* this.#apiName(given),
+        name: yield* this.#displayName(given),
+        dataType: yield* this.#dataType(given, defaultType),
+        description: yield* optionalText(this.settings.codes, given, "description"),
+        isPrimary: yield* this.#isPrimary(given, false),
+      }
+    })
+  }
+
+  #apiName(given: Json): Result<string> {
+    return Either.filterOrLeft(
+      requiredText(this.settings.codes, given, "apiName"),
+      (name) => /^[A-Za-z0-9]{1,255}$/.test(name) && /[A-Za-z]/.test(name),
+      (name) => refusal(this.settings.codes.invalid, `Invalid value '${name}' for 'apiName'`),
+    )
+  }
+
+  #displayName(given: Json): Result<string> {
+    return Either.filterOrLeft(
+      requiredText(this.settings.codes, given, "name"),
+      (name) => /^[\p{L}\p{N}_ ]+$/u.test(name) && /\p{L}/u.test(name),
+      (name) => refusal(this.settings.codes.invalid, `Invalid value '${name}' for 'name'`),
+    )
+  }
+
+  #dataType(given: Json, otherwise: DataType | undefined): Result<DataType> {
+    if (otherwise !== undefined && given.dataType === undefined) return Either.right(otherwise)
+    return Either.filterOrLeft(requiredText(this.settings.codes, given, "dataType"), isDataType, (name) =>
+      refusal(this.settings.codes.invalid, `Invalid value '${name}' for 'dataType'`),
+    )
+  }
+
+  #isPrimary(given: Json, otherwise: boolean): Result<boolean> {
+    const { isPrimary = otherwise } = given
+    return typeof isPrimary === "boolean"
+      ? Either.right(isPrimary)
+      : refuse(this.settings.codes.value, "Invalid value. Required of type 'Boolean' for 'isPrimary'")
+  }
+
+  #unique(version: Version, self: CustomType | undefined): Result<void> {
+    const others = this.all.filter((type) => type !== self)
+    for (const name of ["triggerName", "filterName"] as const) {
+      const taken = others.some(({ draft, live }) => draft?.[name] === version[name] || live?.[name] === version[name])
+      if (taken) return this.#exists(name, version[name])
+    }
+    return Either.void
+  }
+
+  #exists(name: string, value: string): Result<never> {
+    return refuse(this.settings.codes.exists, `'${name}' '${value}' already exists`)
+  }
+
+  /** A rule of the life cycle. */
+  #broken(message: string): Result<never> {
+    return refuse(this.settings.codes.rule, message)
+  }
+
+  /** Made as a caller would make it, so that no type is in a state that none can get into. */
+  #preset({ attributes = [], status = "approved", ...type }: NewCustomType): Result<void> {
+    const { apiName, filterName = type.name, triggerName = type.name } = type
+    const now = this.settings.from * 1_000
+    return Either.gen(this, function* () {
+      yield* this.create({ ...type, filterName, triggerName }, now)
+      if (attributes.length > 0) yield* this.createAttributes(apiName, { attributes }, now)
+      if (status === "approved" || status === "approved with draft") yield* this.approve(apiName, now)
+      if (status === "approved with draft") yield* this.update(apiName, {}, now)
+      if (status === "deleted") yield* this.delete(apiName, now)
+    })
+  }
+}
+
+const refuse = (code: string, message: string): Result<never> => Either.left(refusal(code, message))
+
+const outOfRange = (type: NewCustomType) => (refused: Refusal) =>
+  new RangeError(`Simulator option "customTypes": ${refused.errors[0]?.message ?? ""} (type "${type.apiName}")`)
+
+const isOther = (a: Version, b: Version): boolean =>
+  a.name !== b.name ||
+  a.triggerName !== b.triggerName ||
+  a.filterName !== b.filterName ||
+  primaryOf(a)?.apiName !== primaryOf(b)?.apiName
+
+/** The secondary attributes that a record of it may have, and its primary one; undefined unless it is approved. */
+export const approvedVersion = (
+  type: CustomType,
+): { readonly primary: Attribute; readonly secondary: ReadonlyArray<Attribute> } | undefined =>
+  type.live === undefined || type.deleted
+    ? undefined
+    : { primary: primaryOf(type.live) as Attribute, secondary: secondaryOf(type.live) }
+
+const attributeToWire = ({ apiName, dataType, description, name }: Attribute) => ({
+  apiName,
+  name,
+  description,
+  dataType,
+})
+
+const attributesToWire = (version: Version) => {
+  const primary = primaryOf(version)
+  return {
+    primaryAttribute: primary === undefined ? undefined : attributeToWire(primary),
+    attributes: secondaryOf(version).map(attributeToWire),
+  }
+}
+
+const statusOf = ({ deleted, draft, live }: CustomType): NonNullable<NewCustomType["status"]> => {
+  if (deleted) return "deleted"
+  if (live === undefined) return "draft"
+  return draft === undefined ? "approved" : "approved with draft"
+}
+
+const namesToWire = ({ description, filterName, name, triggerName }: Version) => ({
+  name,
+  description,
+  triggerName,
+  filterName,
+})
+
+/** As `external/types.json` lists it. */
+export const toListed = (type: CustomType) => ({
+  id: type.id,
+  apiName: type.apiName,
+  ...namesToWire(type.live ?? newest(type)),
+  createdAt: iso(type.createdAt / 1_000),
+  updatedAt: iso(type.updatedAt / 1_000),
+  status: statusOf(type),
+})
+
+export const toDescribed = (type: CustomType, version: Version = newest(type)) => ({
+  ...toListed(type),
+  ...namesToWire(version),
+  ...attributesToWire(version),
+})
+
+/** As creating and updating answer: without what the server adds. */
+export const toAccepted = (type: CustomType) => ({
+  apiName: type.apiName,
+  ...namesToWire(newest(type)),
+  status: statusOf(type),
+  ...attributesToWire(newest(type)),
+})
+
+/** As `types.json` declares it among the standard types, once it is approved. */
+export const toDeclared = (type: CustomType): ReadonlyArray<unknown> => {
+  if (type.live === undefined) return []
+  const { description, name } = type.live
+  return [{ id: type.id, apiName: type.apiName, name, description, ...attributesToWire(type.live) }]
+}
