@@ -6,7 +6,7 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { type Fault, Simulator } from "@effect-marketo/simulator"
 import { Chunk, Duration, Effect, Exit, Fiber, Layer, Schedule, Scope, Stream } from "effect"
-import { accessToken, activitiesPath, codeOf, type Envelope, get, send, since, tenTypes, text } from "./reader.js"
+import { accessToken, activitiesPath, codeOf, type Envelope, get, post, send, since, tenTypes, text } from "./reader.js"
 
 const provide = (options?: Simulator.ServerOptions) =>
   Effect.provide(Layer.merge(Simulator.layerServer(options), NodeHttpClient.layerUndici))
@@ -90,6 +90,26 @@ describe("over a socket", () => {
       }
       assert.strictEqual((yield* get(token, activitiesPath, params)).result?.length, 300)
     }).pipe(provide({ faults: cuts })),
+  )
+
+  it.live("stores what is written, also when the connection is cut after that", () =>
+    Effect.gen(function* () {
+      const { activities, calls } = yield* Simulator.Simulator
+      const token = yield* accessToken
+      const input = Array.from({ length: 300 }, () => ({
+        leadId: 100_000,
+        activityDate: "2026-03-04T15:41:32-05:00",
+        activityTypeId: 100_001,
+        primaryAttributeValue: "Zoë",
+        attributes: [],
+      }))
+      const before = (yield* activities).length
+      const error = yield* Effect.flip(post(token, "/rest/v1/activities/external.json", { input }))
+      assert.deepInclude(error, { _tag: "RequestError", reason: "Transport" })
+      assert.strictEqual((yield* activities).length, before + 300)
+      assert.deepInclude((yield* calls).at(-1), { records: 300, executed: true, status: undefined })
+      assert.include((yield* activities).at(-1)?.text, '"primaryAttributeValue":"Zoë"')
+    }).pipe(provide({ faults: [{ fault: "cut", executed: true }] })),
   )
 
   it.live("a cut body holds the first bytes of the real one", () =>

@@ -1,7 +1,9 @@
 /** The endpoints of custom activities: the ten of their types, and the one that adds records. */
 import * as Either from "effect/Either"
+import type { Endpoint } from "../Fault.js"
 import { checkRecord } from "./customRecords.js"
-import { type CustomType, toAccepted, toDescribed, toListed } from "./customTypes.js"
+import type { CustomType } from "./customTypes.js"
+import { toAccepted, toDescribed, toListed } from "./customTypeWire.js"
 import { members, missing } from "./json.js"
 import { type Refusal, refusal, success, type VendorError } from "./outcome.js"
 import { get, type Handler, type Request, type Route, type Routes } from "./route.js"
@@ -56,94 +58,81 @@ const describeType: Handler = ({ apiName, customTypes, params, settings }) =>
       : Either.right(success({ result: [toDescribed(type, version)] }))
   })
 
-type Operation = (request: Request) => Either.Either<CustomType, Refusal>
+const post = (endpoint: Endpoint, takesJson: boolean, handle: Handler): Route => ({
+  endpoint,
+  method: "POST",
+  takesJson,
+  handle,
+})
 
-/** An endpoint that changes a type and answers with it. */
-const change =
-  (operation: Operation, toWire: (type: CustomType) => unknown): Handler =>
-  (request) =>
+/** Changes a type, and answers with it. */
+const change = (
+  endpoint: Endpoint,
+  takesJson: boolean,
+  toWire: (type: CustomType) => unknown,
+  operation: (request: Request) => Either.Either<CustomType, Refusal>,
+): Route =>
+  post(endpoint, takesJson, (request) =>
     Either.match(operation(request), {
       onRight: (type) => Either.right(success({ result: [toWire(type)] })),
       onLeft: (refused) =>
         request.settings.customTypeErrors === "record"
           ? Either.right(success({ result: [skipped(request.settings, refused.errors)] }))
           : Either.left(refused),
-    })
-
-const withBody = (endpoint: Route["endpoint"], handle: Handler): Route => ({
-  endpoint,
-  method: "POST",
-  takesJson: true,
-  handle,
-})
-const withoutBody = (endpoint: Route["endpoint"], handle: Handler): Route => ({
-  endpoint,
-  method: "POST",
-  takesJson: false,
-  handle,
-})
+    }),
+  )
 
 const external = "/rest/v1/activities/external"
-const typePath = `${external}/type/{apiName}`
+const type = `${external}/type/{apiName}`
 
 export const customRoutes: Routes = new Map([
-  [`${external}.json`, withBody("addCustomActivities", addActivities)],
+  [`${external}.json`, post("addCustomActivities", true, addActivities)],
   [`${external}/types.json`, get("customActivityTypes", listTypes)],
-  [`${typePath}/describe.json`, get("describeCustomActivityType", describeType)],
+  [`${type}/describe.json`, get("describeCustomActivityType", describeType)],
   [
     `${external}/type.json`,
-    withBody(
-      "createCustomActivityType",
-      change(({ body, customTypes, now }) => customTypes.create(body, now), toAccepted),
+    change("createCustomActivityType", true, toAccepted, ({ body, customTypes, now }) => customTypes.create(body, now)),
+  ],
+  [
+    `${type}.json`,
+    change("updateCustomActivityType", true, toAccepted, ({ apiName, body, customTypes, now }) =>
+      customTypes.update(apiName, body, now),
     ),
   ],
   [
-    `${typePath}.json`,
-    withBody(
-      "updateCustomActivityType",
-      change(({ apiName, body, customTypes, now }) => customTypes.update(apiName, body, now), toAccepted),
+    `${type}/approve.json`,
+    change("approveCustomActivityType", false, toDescribed, ({ apiName, customTypes, now }) =>
+      customTypes.approve(apiName, now),
     ),
   ],
   [
-    `${typePath}/approve.json`,
-    withoutBody(
-      "approveCustomActivityType",
-      change(({ apiName, customTypes, now }) => customTypes.approve(apiName, now), toDescribed),
+    `${type}/discardDraft.json`,
+    change("discardCustomActivityTypeDraft", false, toDescribed, ({ apiName, customTypes, now }) =>
+      customTypes.discardDraft(apiName, now),
     ),
   ],
   [
-    `${typePath}/discardDraft.json`,
-    withoutBody(
-      "discardCustomActivityTypeDraft",
-      change(({ apiName, customTypes, now }) => customTypes.discardDraft(apiName, now), toDescribed),
+    `${type}/delete.json`,
+    change("deleteCustomActivityType", false, toDescribed, ({ apiName, customTypes, now }) =>
+      customTypes.delete(apiName, now),
     ),
   ],
   [
-    `${typePath}/delete.json`,
-    withoutBody(
-      "deleteCustomActivityType",
-      change(({ apiName, customTypes, now }) => customTypes.delete(apiName, now), toDescribed),
+    `${type}/attributes/create.json`,
+    change("createCustomActivityTypeAttributes", true, toDescribed, ({ apiName, body, customTypes, now }) =>
+      customTypes.createAttributes(apiName, body, now),
     ),
   ],
   [
-    `${typePath}/attributes/create.json`,
-    withBody(
-      "createCustomActivityTypeAttributes",
-      change(({ apiName, body, customTypes, now }) => customTypes.createAttributes(apiName, body, now), toDescribed),
+    `${type}/attributes/update.json`,
+    change("updateCustomActivityTypeAttributes", true, toDescribed, ({ apiName, body, customTypes, now }) =>
+      customTypes.updateAttributes(apiName, body, now),
     ),
   ],
   [
-    `${typePath}/attributes/update.json`,
-    withBody(
-      "updateCustomActivityTypeAttributes",
-      change(({ apiName, body, customTypes, now }) => customTypes.updateAttributes(apiName, body, now), toDescribed),
-    ),
-  ],
-  [
-    `${typePath}/attributes/delete.json`,
-    withBody(
-      "deleteCustomActivityTypeAttributes",
-      change(({ apiName, body, customTypes, now }) => customTypes.deleteAttributes(apiName, body, now), toDescribed),
+    `${type}/attributes/delete.json`,
+    change("deleteCustomActivityTypeAttributes", true, toDescribed, ({ apiName, body, customTypes, now }) =>
+      customTypes.deleteAttributes(apiName, body, now),
     ),
   ],
 ])

@@ -1,6 +1,7 @@
 /** Whether Marketo stores a custom activity that it is sent, and as what. */
 import * as Either from "effect/Either"
-import { type Attribute, approvedVersion, type CustomType, type CustomTypes } from "./customTypes.js"
+import type { Attribute } from "./customTypeMembers.js"
+import { approvedVersion, type CustomType, type CustomTypes } from "./customTypes.js"
 import { firstLeadId } from "./dataSet.js"
 import { isOfType } from "./dataTypes.js"
 import { parseInstant } from "./instant.js"
@@ -64,19 +65,7 @@ export const checkRecord = (
   if (Buffer.byteLength(JSON.stringify(given)) > maxAttributeBytes) {
     refuse("1049", `Failed to create activity: attributes have more than ${maxAttributeBytes} bytes`)
   }
-  const accepted: Array<CustomRecord["attributes"][number]> = []
-  for (const element of version === undefined ? [] : given) {
-    const { apiName, name, value } = members(element)
-    const attribute = version?.secondary.find((one) =>
-      apiName === undefined ? one.name === name : one.apiName === apiName,
-    )
-    if (apiName === undefined && name === undefined) refuse(codes.missing, missing("apiName"))
-    else if (attribute === undefined) refuse(codes.field, `Attribute '${apiName ?? name}' not found`)
-    else if (value === undefined) refuse(codes.missing, missing(attribute.apiName))
-    else if (!isOfType(attribute.dataType, value)) {
-      refuse(codes.value, wrongType(value, attribute.dataType, attribute.apiName))
-    } else accepted.push({ attribute, value })
-  }
+  const accepted = version === undefined ? [] : checkAttributes(codes, version.secondary, given, refuse)
 
   return type === undefined ||
     lead === undefined ||
@@ -86,6 +75,24 @@ export const checkRecord = (
     ? Either.left(errors)
     : Either.right({ type, leadId: lead, happened, primaryAttributeValue: primary, attributes: accepted })
 }
+
+const checkAttributes = (
+  codes: Settings["codes"],
+  defined: ReadonlyArray<Attribute>,
+  given: ReadonlyArray<unknown>,
+  refuse: (code: string, message: string) => void,
+): CustomRecord["attributes"] =>
+  given.flatMap((element) => {
+    const { apiName, name, value } = members(element)
+    const attribute = defined.find((one) => (apiName === undefined ? one.name === name : one.apiName === apiName))
+    if (apiName === undefined && name === undefined) refuse(codes.missing, missing("apiName"))
+    else if (attribute === undefined) refuse(codes.field, `Attribute '${apiName ?? name}' not found`)
+    else if (value === undefined) refuse(codes.missing, missing(attribute.apiName))
+    else if (!isOfType(attribute.dataType, value)) {
+      refuse(codes.value, wrongType(value, attribute.dataType, attribute.apiName))
+    } else return [{ attribute, value }]
+    return []
+  })
 
 const isText = (value: unknown): value is string => typeof value === "string"
 const isInteger = (value: unknown): value is number => Number.isInteger(value)

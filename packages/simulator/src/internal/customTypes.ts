@@ -1,22 +1,14 @@
 /** Custom activity types: what Marketo lets one do to them, and in which state it leaves them. */
 import * as Either from "effect/Either"
 import type { CustomType as NewCustomType } from "../Simulator.js"
-import { iso } from "./dataSet.js"
-import { type DataType, isDataType } from "./dataTypes.js"
-import { type Json, members, optionalText, requiredText } from "./json.js"
+import type { Attribute } from "./customTypeMembers.js"
+import * as read from "./customTypeMembers.js"
+import { type Json, members, missing, optionalText, requiredText } from "./json.js"
 import { type Refusal, refusal } from "./outcome.js"
 import type { Settings } from "./settings.js"
 
-export interface Attribute {
-  readonly apiName: string
-  readonly name: string
-  readonly dataType: DataType
-  readonly description: string | undefined
-  readonly isPrimary: boolean
-}
-
 /** What may differ between the approved version and the draft. */
-interface Version {
+export interface Version {
   readonly name: string
   readonly description: string | undefined
   readonly triggerName: string
@@ -42,12 +34,13 @@ type Result<A> = Either.Either<A, Refusal>
 const firstTypeId = 100_001
 const maxSecondaryAttributes = 20
 
-const primaryOf = (version: Version): Attribute | undefined => version.attributes.find(({ isPrimary }) => isPrimary)
-const secondaryOf = (version: Version): ReadonlyArray<Attribute> =>
+export const primaryOf = (version: Version): Attribute | undefined =>
+  version.attributes.find(({ isPrimary }) => isPrimary)
+export const secondaryOf = (version: Version): ReadonlyArray<Attribute> =>
   version.attributes.filter(({ isPrimary }) => !isPrimary)
 
 /** What an edit or an answer is about: the draft, if there is one. */
-const newest = (type: CustomType): Version => (type.draft ?? type.live) as Version
+export const newest = (type: CustomType): Version => (type.draft ?? type.live) as Version
 
 export class CustomTypes {
   readonly #types: Array<CustomType> = []
@@ -77,13 +70,13 @@ export class CustomTypes {
     const { codes, limits } = this.settings
     return Either.gen(this, function* () {
       const type = members(body)
-      const apiName = yield* this.#apiName(type)
+      const apiName = yield* read.apiName(codes, type)
       const version: Version = {
-        name: yield* this.#displayName(type),
+        name: yield* read.displayName(codes, type),
         description: yield* optionalText(codes, type, "description"),
         triggerName: yield* requiredText(codes, type, "triggerName"),
         filterName: yield* requiredText(codes, type, "filterName"),
-        attributes: [yield* this.#primaryAttribute(type)],
+        attributes: [yield* read.primaryAttribute(codes, type)],
       }
       if (this.all.some((other) => other.apiName === apiName)) return yield* this.#exists("apiName", apiName)
       yield* this.#unique(version, undefined)
@@ -115,13 +108,13 @@ export class CustomTypes {
           return yield* this.#broken(`'apiName' of '${apiName}' cannot be changed`)
         }
         return {
-          name: "name" in type ? yield* this.#displayName(type) : version.name,
+          name: "name" in type ? yield* read.displayName(codes, type) : version.name,
           description: (yield* optionalText(codes, type, "description")) ?? version.description,
-          triggerName: (yield* optionalText(codes, type, "triggerName")) ?? version.triggerName,
-          filterName: (yield* optionalText(codes, type, "filterName")) ?? version.filterName,
+          triggerName: "triggerName" in type ? yield* requiredText(codes, type, "triggerName") : version.triggerName,
+          filterName: "filterName" in type ? yield* requiredText(codes, type, "filterName") : version.filterName,
           attributes:
             "primaryAttribute" in type
-              ? [yield* this.#primaryAttribute(type), ...secondaryOf(version)]
+              ? yield* this.#withPrimary(version, yield* read.primaryAttribute(codes, type))
               : version.attributes,
         }
       }),
@@ -130,7 +123,13 @@ export class CustomTypes {
 
   createAttributes(apiName: string, body: unknown, now: number): Result<CustomType> {
     return this.#editAttributes(apiName, body, now, (attributes, given) =>
-      Either.map(this.#newAttribute(given, undefined), (attribute) => [...attributes, attribute]),
+      Either.gen(this, function* () {
+        const created = yield* read.newAttribute(this.settings.codes, given, undefined)
+        if (attributes.some((other) => other.apiName === created.apiName)) {
+          return yield* this.#exists("apiName", created.apiName)
+        }
+        return [...attributes, created]
+      }),
     )
   }
 
@@ -141,10 +140,10 @@ export class CustomTypes {
         const old = yield* this.#attribute(attributes, given)
         const changed: Attribute = {
           apiName: old.apiName,
-          name: "name" in given ? yield* this.#displayName(given) : old.name,
-          dataType: yield* this.#dataType(given, old.dataType),
+          name: "name" in given ? yield* read.displayName(codes, given) : old.name,
+          dataType: yield* read.dataType(codes, given, old.dataType),
           description: (yield* optionalText(codes, given, "description")) ?? old.description,
-          isPrimary: yield* this.#isPrimary(given, old.isPrimary),
+          isPrimary: yield* read.isPrimary(codes, given, old.isPrimary),
         }
         return attributes.map((attribute) => (attribute === old ? changed : attribute))
       }),
@@ -226,17 +225,13 @@ export class CustomTypes {
       Either.gen(this, function* () {
         const given = members(body).attributes
         if (!Array.isArray(given) || given.length === 0) {
-          return yield* refuse(this.settings.codes.missing, "Missing required parameter 'attributes'")
+          return yield* refuse(this.settings.codes.missing, missing("attributes"))
         }
         let attributes = version.attributes
         for (const attribute of given) {
           attributes = yield* change(attributes, members(attribute))
           if (attributes.filter(({ isPrimary }) => isPrimary).length > 1) {
-            return yield* this.#broken(`Custom activity type '${apiName}' has a primary attribute already`)
-          }
-          const last = attributes[attributes.length - 1]
-          if (attributes.some((other) => other !== last && other.apiName === last?.apiName)) {
-            return yield* this.#exists("apiName", last?.apiName ?? "")
+            return yield* this.#broken(`Custom activity type '${apiName}' has a primary attribute`)
           }
         }
         return { ...version, attributes }
@@ -254,55 +249,13 @@ export class CustomTypes {
     )
   }
 
-  #primaryAttribute(type: Json): Result<Attribute> {
-    return "primaryAttribute" in type
-      ? Either.map(this.#newAttribute(members(type.primaryAttribute), "string"), (attribute) => ({
-          ...attribute,
-          isPrimary: true,
-        }))
-      : refuse(this.settings.codes.missing, "Missing required parameter 'primaryAttribute'")
-  }
-
-  #newAttribute(given: Json, defaultType: DataType | undefined): Result<Attribute> {
-    return Either.gen(this, function* () {
-      return {
-        apiName: yield* this.#apiName(given),
-        name: yield* this.#displayName(given),
-        dataType: yield* this.#dataType(given, defaultType),
-        description: yield* optionalText(this.settings.codes, given, "description"),
-        isPrimary: yield* this.#isPrimary(given, false),
-      }
-    })
-  }
-
-  #apiName(given: Json): Result<string> {
-    return Either.filterOrLeft(
-      requiredText(this.settings.codes, given, "apiName"),
-      (name) => /^[A-Za-z0-9]{1,255}$/.test(name) && /[A-Za-z]/.test(name),
-      (name) => refusal(this.settings.codes.invalid, `Invalid value '${name}' for 'apiName'`),
-    )
-  }
-
-  #displayName(given: Json): Result<string> {
-    return Either.filterOrLeft(
-      requiredText(this.settings.codes, given, "name"),
-      (name) => /^[\p{L}\p{N}_ ]+$/u.test(name) && /\p{L}/u.test(name),
-      (name) => refusal(this.settings.codes.invalid, `Invalid value '${name}' for 'name'`),
-    )
-  }
-
-  #dataType(given: Json, otherwise: DataType | undefined): Result<DataType> {
-    if (otherwise !== undefined && given.dataType === undefined) return Either.right(otherwise)
-    return Either.filterOrLeft(requiredText(this.settings.codes, given, "dataType"), isDataType, (name) =>
-      refusal(this.settings.codes.invalid, `Invalid value '${name}' for 'dataType'`),
-    )
-  }
-
-  #isPrimary(given: Json, otherwise: boolean): Result<boolean> {
-    const { isPrimary = otherwise } = given
-    return typeof isPrimary === "boolean"
-      ? Either.right(isPrimary)
-      : refuse(this.settings.codes.value, "Invalid value. Required of type 'Boolean' for 'isPrimary'")
+  /** Only one at a time, so another attribute can be it only when the old one no longer is. */
+  #withPrimary(version: Version, primary: Attribute): Result<ReadonlyArray<Attribute>> {
+    const old = primaryOf(version)
+    if (old !== undefined && old.apiName !== primary.apiName) {
+      return this.#broken(`'${old.apiName}' is the primary attribute`)
+    }
+    return Either.right([primary, ...version.attributes.filter(({ apiName }) => apiName !== primary.apiName)])
   }
 
   #unique(version: Version, self: CustomType | undefined): Result<void> {
@@ -355,62 +308,3 @@ export const approvedVersion = (
   type.live === undefined || type.deleted
     ? undefined
     : { primary: primaryOf(type.live) as Attribute, secondary: secondaryOf(type.live) }
-
-const attributeToWire = ({ apiName, dataType, description, name }: Attribute) => ({
-  apiName,
-  name,
-  description,
-  dataType,
-})
-
-const attributesToWire = (version: Version) => {
-  const primary = primaryOf(version)
-  return {
-    primaryAttribute: primary === undefined ? undefined : attributeToWire(primary),
-    attributes: secondaryOf(version).map(attributeToWire),
-  }
-}
-
-const statusOf = ({ deleted, draft, live }: CustomType): NonNullable<NewCustomType["status"]> => {
-  if (deleted) return "deleted"
-  if (live === undefined) return "draft"
-  return draft === undefined ? "approved" : "approved with draft"
-}
-
-const namesToWire = ({ description, filterName, name, triggerName }: Version) => ({
-  name,
-  description,
-  triggerName,
-  filterName,
-})
-
-/** As `external/types.json` lists it. */
-export const toListed = (type: CustomType) => ({
-  id: type.id,
-  apiName: type.apiName,
-  ...namesToWire(type.live ?? newest(type)),
-  createdAt: iso(type.createdAt / 1_000),
-  updatedAt: iso(type.updatedAt / 1_000),
-  status: statusOf(type),
-})
-
-export const toDescribed = (type: CustomType, version: Version = newest(type)) => ({
-  ...toListed(type),
-  ...namesToWire(version),
-  ...attributesToWire(version),
-})
-
-/** As creating and updating answer: without what the server adds. */
-export const toAccepted = (type: CustomType) => ({
-  apiName: type.apiName,
-  ...namesToWire(newest(type)),
-  status: statusOf(type),
-  ...attributesToWire(newest(type)),
-})
-
-/** As `types.json` declares it among the standard types, once it is approved. */
-export const toDeclared = (type: CustomType): ReadonlyArray<unknown> => {
-  if (type.live === undefined) return []
-  const { description, name } = type.live
-  return [{ id: type.id, apiName: type.apiName, name, description, ...attributesToWire(type.live) }]
-}

@@ -9,7 +9,7 @@ import {
   retentionSeconds,
   toWire,
 } from "./activityTypes.js"
-import { toDeclared } from "./customTypes.js"
+import { toDeclared } from "./customTypeWire.js"
 import { firstLeadId } from "./dataSet.js"
 import { parseInstant } from "./instant.js"
 import { leadFieldNames } from "./leadFields.js"
