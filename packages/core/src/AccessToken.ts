@@ -13,6 +13,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -66,6 +67,9 @@ export class AccessToken extends Context.Tag("@effect-marketo/core/AccessToken")
 /** Between the start of a call and its arrival. */
 const MARGIN = Duration.seconds(10)
 
+/** OAuth's words for wrong credentials; some clients have met them with HTTP 200. */
+const refusals: ReadonlySet<string> = new Set(["invalid_client", "unauthorized", "unauthorized_client"])
+
 /** A token is waited out for that long; one that is refused and lives longer is an error. */
 const MAX_WAIT = Duration.seconds(60)
 
@@ -82,6 +86,9 @@ interface State {
   readonly token: Option.Option<Token>
   /** The last token that the API refused. */
   readonly refused: Option.Option<Token>
+  /** Renewals that have ended, and how the last one failed. */
+  readonly renewals: number
+  readonly failure: Option.Option<MarketoError>
 }
 
 /**
@@ -92,69 +99,86 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
   Effect.gen(function* () {
     // the secret is in the query: neither spans nor trace headers for this call
     const client = HttpClient.withTracerDisabledWhen(yield* HttpClient.HttpClient, () => true)
-    const state = yield* Ref.make<State>({ token: Option.none(), refused: Option.none() })
+    const state = yield* Ref.make<State>({
+      token: Option.none(),
+      refused: Option.none(),
+      renewals: 0,
+      failure: Option.none(),
+    })
     const oneAtATime = permits.make(1)
 
-    const fetch = Effect.suspend(() => {
+    const fetch = Effect.gen(function* () {
+      const asked = yield* Clock.currentTimeMillis
       const query = encodeQuery({
         grant_type: "client_credentials",
         client_id: Redacted.value(options.clientId),
         client_secret: Redacted.value(options.clientSecret),
       })
       const request = HttpClientRequest.get(`${options.baseUrl}${endpoints.identity.path}?${query}`)
-      return execute(client, ENDPOINT, request, options.policy.timeout)
+      const { json } = yield* execute(client, ENDPOINT, request, options.policy.timeout)
+      if (typeof json.error === "string" && refusals.has(json.error))
+        return yield* Effect.fail(unauthorized("Credentials"))
+      const value = json.access_token
+      const seconds = Number(json.expires_in)
+      if (typeof value !== "string" || value === "" || !Number.isFinite(seconds)) {
+        return yield* Effect.fail(malformed(ENDPOINT))
+      }
+      return { value, asked, lifetime: Duration.seconds(Math.max(0, seconds)) }
     }).pipe(
-      Effect.catchIf(
-        (failure) => ["400", "401", "403"].includes(failure.cause),
-        () => Effect.fail(unauthorized("Credentials")),
-      ),
-      Effect.flatMap(({ json }) => {
-        if (typeof json.error === "string") return Effect.fail(unauthorized("Credentials"))
-        const value = json.access_token
-        const seconds = Number(json.expires_in)
-        return typeof value === "string" && value !== "" && Number.isFinite(seconds)
-          ? Effect.succeed({ value, lifetime: Duration.seconds(Math.max(0, seconds)) })
-          : Effect.fail(malformed(ENDPOINT))
-      }),
+      Effect.mapError((failure) => (failure.cause === "401" ? unauthorized("Credentials") : failure)),
       (attempt) => retry(ENDPOINT, options.policy, attempt),
     )
 
     const renew = (refused: Option.Option<Token>): Effect.Effect<Token, MarketoError> =>
       Effect.gen(function* () {
-        const begun = yield* Clock.currentTimeMillis
-        for (;;) {
-          const asked = yield* Clock.currentTimeMillis
-          const { lifetime, value } = yield* fetch
+        for (let waited = Duration.zero; ; ) {
+          const { asked, lifetime, value } = yield* fetch
           const isRefused = Option.exists(refused, (token) => Redacted.value(token.value) === value)
           if (!isRefused && Duration.greaterThan(lifetime, MARGIN)) {
             yield* Metric.increment(Metrics.tokenRefreshes)
             const usable = Duration.toMillis(lifetime) - Duration.toMillis(MARGIN)
             return { value: Redacted.make(value), usableUntil: asked + usable }
           }
-          const waited = Duration.millis(asked - begun)
-          if (Duration.greaterThan(Duration.sum(waited, lifetime), MAX_WAIT)) {
+          const wait = Duration.max(lifetime, Duration.seconds(1))
+          waited = Duration.sum(waited, wait)
+          if (Duration.greaterThan(waited, MAX_WAIT)) {
             return yield* new Unauthorized({ endpoint: ENDPOINT, attempts: 1, reason: "Token" })
           }
           yield* Effect.logDebug("waiting for the access token to run out, so that a new one is issued")
-          yield* Effect.sleep(Duration.max(lifetime, Duration.seconds(1)))
+          yield* Effect.sleep(wait)
         }
       })
 
-    return AccessToken.of({
-      // not a Cache: there an interrupted first caller takes every waiting one with it
-      get: oneAtATime(
+    // not a Cache: there an interrupted first caller takes every waiting one with it
+    const get = Effect.flatMap(Ref.get(state), (arrived) =>
+      oneAtATime(
         Effect.gen(function* () {
-          const { refused, token } = yield* Ref.get(state)
+          const { failure, refused, renewals, token } = yield* Ref.get(state)
           const now = yield* Clock.currentTimeMillis
           if (Option.isSome(token) && now < token.value.usableUntil) return token.value
-          const renewed = yield* renew(refused)
-          yield* Ref.set(state, { token: Option.some(renewed), refused: Option.none() })
-          return renewed
+          // whoever waited for a renewal shares its end, the bad one too
+          if (renewals > arrived.renewals && Option.isSome(failure)) return yield* Effect.fail(failure.value)
+          const renewed = yield* Effect.either(renew(refused))
+          const isRefused = Either.isLeft(renewed) && renewed.left._tag === "Unauthorized"
+          yield* Ref.set(state, {
+            token: Either.getRight(renewed),
+            // the next caller tries afresh: a refusal may have been a slip
+            refused: Either.isRight(renewed) || isRefused ? Option.none() : refused,
+            renewals: renewals + 1,
+            failure: Either.getLeft(renewed),
+          })
+          return yield* renewed
         }),
       ),
+    )
+
+    return AccessToken.of({
+      get,
       invalidate: (token) =>
         Ref.update(state, (current) =>
-          Option.contains(current.token, token) ? { token: Option.none(), refused: Option.some(token) } : current,
+          Option.contains(current.token, token)
+            ? { ...current, token: Option.none(), refused: Option.some(token) }
+            : current,
         ),
     })
   })

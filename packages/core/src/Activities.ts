@@ -21,6 +21,7 @@ import type * as Brand from "effect/Brand"
 import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -33,9 +34,10 @@ import type { AnyFeed, Feed } from "./Feed.js"
 import * as chains from "./internal/chains.js"
 import { count } from "./internal/count.js"
 import * as page from "./internal/page.js"
-import * as since from "./internal/since.js"
+import * as permits from "./internal/permits.js"
+import * as readOptions from "./internal/readOptions.js"
 import * as MarketoClient from "./MarketoClient.js"
-import { CheckpointRefused, InvalidRequest, type MarketoError, Unavailable } from "./MarketoError.js"
+import { CheckpointRefused, type MarketoError, Unavailable } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import type { Page } from "./Page.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
@@ -76,6 +78,11 @@ export interface Start extends ReadOptions {
   readonly since: DateTime.Utc | string
   /** From an earlier page or checkpoint. */
   readonly positions?: ReadonlyArray<Position> | undefined
+  /**
+   * Follows: a chain that has no more for now is asked again after this time, each chain by itself, and the stream does
+   * not end. At least 1 second. Default: the stream ends.
+   */
+  readonly every?: Duration.DurationInput | undefined
 }
 
 /**
@@ -91,7 +98,7 @@ export interface Service {
   readonly pagingToken: (since: DateTime.Utc | string) => Effect.Effect<PagingToken, MarketoError>
   /** Where a read would start: the known positions, and a token at `since` for each chain that they lack. */
   readonly positions: <A>(feed: Feed<A>, start: Start) => Effect.Effect<ReadonlyArray<Position>, MarketoError>
-  /** Every page until Marketo says that there is no more for now. */
+  /** Every page until Marketo says that there is no more for now; with `every` for ever. */
   readonly pages: <A>(feed: Feed<A>, start: Start) => Stream.Stream<Page<A>, MarketoError>
   /** The typed activities of `pages`, one chunk a page. An element that cannot be decoded fails it. */
   readonly stream: <A>(feed: Feed<A>, start: Omit<Start, "undecodable">) => Stream.Stream<A, MarketoError>
@@ -106,20 +113,9 @@ export class Activities extends Context.Tag("@effect-marketo/core/Activities")<A
 /** Codes that Marketo may use for a paging token it does not take; which one it uses is documented nowhere. */
 const tokenRefusals: ReadonlySet<string> = new Set(["1001", "1003", "702", "704", "709"])
 
-const decodeTypes = Schema.decodeUnknown(Schema.Array(ActivityType))
+type Kind = (typeof chains.kinds)[keyof typeof chains.kinds]
 
-const validate = ({ batchSize, concurrency }: ReadOptions): Effect.Effect<void, InvalidRequest> => {
-  if (batchSize !== undefined && !(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= 300)) {
-    return new InvalidRequest({ field: "batchSize", limit: `Marketo takes 1 to 300 records a page, not ${batchSize}` })
-  }
-  if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1)) {
-    return new InvalidRequest({
-      field: "concurrency",
-      limit: `must be a whole number of at least 1, not ${concurrency}`,
-    })
-  }
-  return Effect.void
-}
+const decodeTypes = Schema.decodeUnknown(Schema.Array(ActivityType))
 
 /**
  * @since 0.1.0
@@ -157,7 +153,7 @@ export const make = (options: {
       Effect.map(
         call(
           "pagingToken",
-          { sinceDatetime: since.format(instant) },
+          { sinceDatetime: readOptions.format(instant) },
           (json) => typeof json.nextPageToken === "string" && json.nextPageToken !== "",
         ),
         ({ json }) => json.nextPageToken as PagingToken,
@@ -165,12 +161,12 @@ export const make = (options: {
 
     const startOf = <A>(feed: Feed<A>, start: Start) =>
       Effect.gen(function* () {
-        yield* validate(start)
+        yield* readOptions.check(feed, start)
         const plan = yield* chains.plan(feed as AnyFeed, start.positions ?? [])
         if (plan.chains.every((chain) => chain.position !== undefined)) {
           return { plan, positions: start.positions ?? [] }
         }
-        const instant = yield* since.check(start.since)
+        const instant = yield* readOptions.past(start.since)
         const token = yield* tokenAt(instant)
         const positions = plan.chains.map(
           (chain) => chain.position ?? new Position({ query: chain.query, token, through: instant }),
@@ -178,92 +174,83 @@ export const make = (options: {
         return { plan, positions }
       })
 
-    /** The pages of one chain; each with the chain's own position and `moreResult`. */
-    const pagesOf = (
-      kind: (typeof chains.kinds)[keyof typeof chains.kinds],
-      plan: chains.Plan,
-      chain: chains.Chain,
-      first: Position,
-      read: ReadOptions,
-    ) =>
-      Stream.paginateChunkEffect(first, (position) =>
-        Effect.gen(function* () {
-          const answer = yield* call(
-            kind.endpoint,
-            {
-              ...chain.parameters,
-              ...(read.batchSize === undefined ? {} : { batchSize: String(read.batchSize) }),
-              nextPageToken: position.token,
-            },
-            page.isPage,
-          ).pipe(Effect.mapError((error) => (error._tag === "Rejected" ? refusedToken(error, position) : error)))
-          const moreResult = answer.json.moreResult === true
-          const token = answer.json.nextPageToken as PagingToken
-          if (moreResult && token === position.token) {
-            return yield* new Unavailable({
-              endpoint: kind.endpoint,
-              requestId: answer.requestId,
-              attempts: 1,
-              reason: "Stalled",
-              execution: "Unknown",
-            })
-          }
-          const { newest, records, rejected } = yield* page.decode(
-            kind,
-            answer,
-            read.undecodable ?? "fail",
-            plan.wanted,
-          )
-          const seen = Math.max(DateTime.toEpochMillis(position.through), newest)
-          const through = DateTime.unsafeMake(moreResult ? seen : Math.max(seen, DateTime.toEpochMillis(answer.time)))
-          yield* count(Metrics.pagesRead, { endpoint: kind.endpoint })
-          yield* count(Metrics.activitiesRead, { endpoint: kind.endpoint }, records.length)
-          if (Chunk.isNonEmpty(rejected)) {
-            yield* count(Metrics.activitiesRejected, { endpoint: kind.endpoint }, rejected.length)
-          }
-          const next = new Position({ query: position.query, token, through })
-          const result = { position: next, records, rejected, moreResult, requestId: answer.requestId }
-          return [Chunk.of(result), moreResult ? Option.some(next) : Option.none()] as const
-        }).pipe(
-          Effect.withSpan("Activities.page", {
-            captureStackTrace: false,
-            attributes: { "marketo.endpoint": kind.endpoint },
-          }),
-        ),
+    /** One page of a chain, and the chain's position after it. */
+    const pageAt = (kind: Kind, plan: chains.Plan, chain: chains.Chain, position: Position, read: ReadOptions) =>
+      Effect.gen(function* () {
+        const { endpoint } = kind
+        const batchSize = read.batchSize === undefined ? {} : { batchSize: String(read.batchSize) }
+        const query = { ...chain.parameters, ...batchSize, nextPageToken: position.token }
+        const answer = yield* call(endpoint, query, page.isPage)
+        const { json, requestId, time } = answer
+        const moreResult = json.moreResult === true
+        const token = json.nextPageToken as PagingToken
+        if (moreResult && token === position.token) {
+          const reason = "Stalled"
+          return yield* new Unavailable({ endpoint, requestId, attempts: 1, reason, execution: "Unknown" })
+        }
+        const { newest, records, rejected } = yield* page.decode(kind, answer, read.undecodable ?? "fail", plan.wanted)
+        yield* count(Metrics.pagesRead, { endpoint })
+        yield* count(Metrics.activitiesRead, { endpoint }, records.length)
+        yield* count(Metrics.activitiesRejected, { endpoint }, rejected.length)
+        const seen = Math.max(DateTime.toEpochMillis(position.through), newest)
+        // an activity may be dated in the future; the chain has not come that far
+        const through = moreResult ? DateTime.min(DateTime.unsafeMake(seen), time) : time
+        const next = new Position({ query: position.query, token, through: DateTime.max(position.through, through) })
+        return { position: next, records, rejected, moreResult, requestId }
+      }).pipe(
+        Effect.withSpan("Activities.page", {
+          captureStackTrace: false,
+          attributes: { "marketo.endpoint": kind.endpoint },
+        }),
       )
 
     const pages = <A>(feed: Feed<A>, start: Start): Stream.Stream<Page<A>, MarketoError> =>
       Stream.unwrap(
         Effect.map(startOf(feed, start), ({ plan, positions }) => {
           const kind = chains.kinds[feed._tag]
+          const { concurrency = 5, every } = start
           const reads = plan.chains.flatMap((chain, index) => {
             const first = positions[index]
             return chain.isRead && first !== undefined ? [{ chain, first, index }] : []
           })
+          const reading = permits.make(concurrency)
+
+          const pagesOf = ({ chain, first, index }: (typeof reads)[number]) =>
+            Stream.paginateChunkEffect({ position: first, isIdle: false }, ({ isIdle, position }) =>
+              Effect.gen(function* () {
+                if (isIdle && every !== undefined) yield* Effect.sleep(every)
+                // a token that was just made is good: then it is the filter that Marketo refuses
+                const isFresh = position === first && chain.position === undefined
+                const read = yield* Effect.mapError(
+                  reading(pageAt(kind, plan, chain, position, start)),
+                  (error): MarketoError =>
+                    error._tag === "Rejected" && !isFresh ? refusedToken(error, position) : error,
+                )
+                const isLast = !read.moreResult && every === undefined
+                const next = { position: read.position, isIdle: !read.moreResult }
+                return [Chunk.of({ ...read, index }), isLast ? Option.none() : Option.some(next)] as const
+              }),
+            )
+
           return Stream.fromIterable(reads).pipe(
-            Stream.flatMap(
-              ({ chain, first, index }) =>
-                Stream.map(pagesOf(kind, plan, chain, first, start), (p) => ({ ...p, index })),
-              { concurrency: Math.min(reads.length, start.concurrency ?? 5), bufferSize: 1 },
-            ),
-            Stream.mapAccum(
-              { positions, open: reads.length },
-              (state, { index, moreResult, position, records, rejected, requestId }) => {
-                const after = state.positions.with(index, position)
-                const open = moreResult ? state.open : state.open - 1
-                return [
-                  { positions: after, open },
-                  {
-                    // the feed's phantom type says what its elements are
-                    records: records as Chunk.Chunk<ActivityRecord<A>>,
-                    rejected,
-                    positions: after,
-                    moreResult: open > 0,
-                    requestId,
-                  },
-                ]
-              },
-            ),
+            Stream.flatMap(pagesOf, { concurrency: Math.max(1, reads.length), bufferSize: 1 }),
+            Stream.mapAccum({ positions, behind: new Set(reads.map(({ index }) => index)) }, (state, read) => {
+              const { index, moreResult, position, records, rejected, requestId } = read
+              const after = state.positions.with(index, position)
+              const behind = new Set(state.behind)
+              if (moreResult) behind.add(index)
+              else behind.delete(index)
+              const result: Page<A> = {
+                // the feed's phantom type says what its elements are
+                records: records as Chunk.Chunk<ActivityRecord<A>>,
+                rejected,
+                positions: after,
+                through: oldest(reads.map((r) => after[r.index] ?? r.first)),
+                moreResult: behind.size > 0,
+                requestId,
+              }
+              return [{ positions: after, behind }, result]
+            }),
           )
         }),
       )
@@ -271,13 +258,19 @@ export const make = (options: {
     return Activities.of({
       instance: options.instance,
       types,
-      pagingToken: (instant) => Effect.flatMap(since.check(instant), tokenAt),
+      pagingToken: (instant) => Effect.flatMap(readOptions.past(instant), tokenAt),
       positions: (feed, start) => Effect.map(startOf(feed, start), ({ positions }) => positions),
       pages,
       stream: (feed, start) =>
-        Stream.mapConcatChunk(pages(feed, start), (p) => Chunk.map(p.records, (record) => record.value)),
+        Stream.mapConcatChunk(pages(feed, { ...start, undecodable: "fail" }), (p) =>
+          Chunk.map(p.records, (record) => record.value),
+        ),
     })
   })
+
+/** @internal The least that positions have come through. */
+export const oldest = (positions: ReadonlyArray<Position>): DateTime.Utc =>
+  positions.map((position) => position.through).reduce(DateTime.min)
 
 const refusedToken = (error: Extract<MarketoError, { _tag: "Rejected" }>, position: Position) =>
   error.codes.some((code) => tokenRefusals.has(code))

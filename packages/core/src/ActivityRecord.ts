@@ -27,19 +27,24 @@ import { type AnyActivity, exactId, type LeadId, type Received as Raw, toTyped }
 import * as instant from "./internal/instant.js"
 
 /**
+ * Made by `make`, `extend` and `withValue` only: most members are computed on demand, and a copy by spreading would lose
+ * them, so it does not compile.
+ *
  * @since 0.1.0
  * @category models
  */
-export interface ActivityRecord<out A = AnyActivity> {
+export abstract class ActivityRecord<out A = AnyActivity> {
   /** What goes out: valid JSON, for an untouched record exactly the characters that Marketo sent. */
-  readonly text: string
+  abstract readonly text: string
   /** `marketoGUID`, else `id`, else the SHA-256 of the text: what removes duplicates downstream. */
-  readonly identity: string
-  readonly leadId: LeadId
-  readonly activityTypeId: number
-  readonly activityDate: DateTime.Utc
+  abstract readonly identity: string
+  abstract readonly leadId: LeadId
+  abstract readonly activityTypeId: number
+  abstract readonly activityDate: DateTime.Utc
   /** A typed view, made at the first read. It cannot fail: the check ran when the page came. */
-  readonly value: A
+  abstract readonly value: A
+  /** Makes the type nominal. */
+  protected abstract readonly place: Place
 }
 
 /**
@@ -58,18 +63,27 @@ export interface Rejected {
 }
 
 /** Where a record belongs, whatever became of its payload. */
-type Place = Pick<ActivityRecord, "identity" | "leadId" | "activityTypeId" | "activityDate">
+interface Place {
+  readonly identity: string
+  readonly leadId: LeadId
+  readonly activityTypeId: number
+  readonly activityDate: DateTime.Utc
+}
 
-class FromPage<A extends AnyActivity> implements ActivityRecord<A> {
+class FromPage<A extends AnyActivity> extends ActivityRecord<A> {
   #value: A | undefined
   readonly text: string
   readonly #raw: Raw
   readonly #decode: (raw: Raw, text: string, identity: string) => A
 
   constructor(text: string, raw: Raw, decode: (raw: Raw, text: string, identity: string) => A) {
+    super()
     this.text = text
     this.#raw = raw
     this.#decode = decode
+  }
+  protected get place(): Place {
+    return this
   }
   get identity(): string {
     const { marketoGUID } = this.#raw
@@ -91,28 +105,29 @@ class FromPage<A extends AnyActivity> implements ActivityRecord<A> {
   }
 }
 
-class Derived<A> implements ActivityRecord<A> {
+class Derived<A> extends ActivityRecord<A> {
   #value: A | undefined
   readonly text: string
-  readonly #place: Place
+  protected readonly place: Place
   readonly #decode: () => A
 
   constructor(text: string, place: Place, decode: () => A) {
+    super()
     this.text = text
-    this.#place = place
+    this.place = place
     this.#decode = decode
   }
   get identity(): string {
-    return this.#place.identity
+    return this.place.identity
   }
   get leadId(): LeadId {
-    return this.#place.leadId
+    return this.place.leadId
   }
   get activityTypeId(): number {
-    return this.#place.activityTypeId
+    return this.place.activityTypeId
   }
   get activityDate(): DateTime.Utc {
-    return this.#place.activityDate
+    return this.place.activityDate
   }
   get value(): A {
     this.#value ??= this.#decode()
@@ -126,8 +141,9 @@ class Derived<A> implements ActivityRecord<A> {
  * @since 0.1.0
  * @category constructors
  */
-export const make = <A>(options: Omit<ActivityRecord<A>, "value"> & { readonly decode: () => A }): ActivityRecord<A> =>
-  new Derived(options.text, options, options.decode)
+export const make = <A>(
+  options: Pick<ActivityRecord, "text" | keyof Place> & { readonly decode: () => A },
+): ActivityRecord<A> => new Derived(options.text, options, options.decode)
 
 /** @internal A record whose raw element has passed the check of its schema. */
 export const fromPage = <T extends AnyActivity["_tag"]>(
@@ -138,7 +154,7 @@ export const fromPage = <T extends AnyActivity["_tag"]>(
 
 /**
  * Adds members and leaves every other character alone. A member that the record already has is written a second time;
- * readers of JSON take the last one.
+ * readers of JSON take the last one. The text must be a JSON object.
  *
  * @since 0.1.0
  * @category combinators
@@ -153,7 +169,9 @@ export const extend: {
     members: M,
   ): ActivityRecord<A & M> => {
     const added = JSON.stringify(members).slice(1, -1)
-    const text = added === "" ? self.text : `${self.text.slice(0, self.text.lastIndexOf("}"))},${added}}`
+    const before = self.text.slice(0, self.text.lastIndexOf("}"))
+    const comma = before.trimEnd().endsWith("{") ? "" : ","
+    const text = added === "" ? self.text : `${before}${comma}${added}}`
     return new Derived(text, self, () => ({ ...self.value, ...members }))
   },
 )

@@ -240,7 +240,10 @@ export class Memory extends Context.Tag("@effect-marketo/core/ActivitySink/Memor
 
 interface MemoryState {
   readonly batches: ReadonlyArray<Batch>
-  readonly subscriptions: ReadonlyMap<string, { readonly writer: number; readonly json: Option.Option<string> }>
+  readonly subscriptions: ReadonlyMap<
+    string,
+    { readonly writer: number; readonly sequence: number; readonly json: Option.Option<string> }
+  >
 }
 
 /**
@@ -257,18 +260,24 @@ export const layerMemory: Layer.Layer<ActivitySink | Memory> = Layer.effectConte
       Effect.gen(function* () {
         const key = Subscription.key(subscription)
         const { json, writer } = yield* Ref.modify(state, (s) => {
-          const before = s.subscriptions.get(key) ?? { writer: 0, json: Option.none() }
+          const before = s.subscriptions.get(key) ?? { writer: 0, sequence: 0, json: Option.none() }
           const entry = { ...before, writer: before.writer + 1 }
           return [entry, { ...s, subscriptions: new Map(s.subscriptions).set(key, entry) }] as const
         })
         const write: Writer["write"] = (batch) =>
           Effect.flatten(
             Ref.modify(state, (s): readonly [Effect.Effect<void, SinkError>, MemoryState] => {
-              if (s.subscriptions.get(key)?.writer !== writer) {
+              const entry = s.subscriptions.get(key)
+              if (entry?.writer !== writer) {
                 return [fenced(name, key), s]
               }
-              const entry = { writer, json: Option.some(Checkpoint.toJson(batch.checkpoint)) }
-              const subscriptions = new Map(s.subscriptions).set(key, entry)
+              const { sequence } = batch.checkpoint
+              if (sequence !== entry.sequence + 1) {
+                const description = `batch ${sequence} of ${key} does not follow batch ${entry.sequence}`
+                return [new SinkError({ sink: name, reason: "Other", description }), s]
+              }
+              const next = { writer, sequence, json: Option.some(Checkpoint.toJson(batch.checkpoint)) }
+              const subscriptions = new Map(s.subscriptions).set(key, next)
               return [Effect.void, { batches: [...s.batches, batch], subscriptions }]
             }),
           )

@@ -80,7 +80,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidReque
     const span = Duration.toMillis(window)
     const inFlight = permits.make(concurrent)
     const turn = permits.make(1)
-    const starts: Array<number> = []
+    let starts: Array<number> = []
     let pausedUntil = 0
 
     const start = turn(
@@ -88,6 +88,8 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidReque
         const arrived = yield* Clock.currentTimeMillis
         let now = arrived
         for (;;) {
+          // a clock that was set back must not make its starts wait for the time that was lost
+          if ((starts.at(-1) ?? now) > now) starts = starts.map((start) => Math.min(start, now))
           const oldest = starts.length < calls ? undefined : starts[0]
           const free = Math.max(pausedUntil, oldest === undefined ? 0 : oldest + span)
           if (free <= now) break
@@ -130,3 +132,13 @@ export const quotaReset = (now: DateTime.Utc): DateTime.Utc =>
     DateTime.add({ days: 1 }),
     DateTime.toUtc,
   )
+
+/** @internal When to ask again after a 607, if that is to be waited for. */
+export const quotaRetry = (now: DateTime.Utc): DateTime.Utc => {
+  const reset = quotaReset(now)
+  const sinceLast = DateTime.distanceDuration(quotaReset(DateTime.subtract(now, { days: 1 })), now)
+  // clocks differ, and so do Marketo's pages on daylight saving: just after a reset the quota may not be there yet
+  return Duration.lessThan(sinceLast, Duration.hours(2))
+    ? DateTime.add(now, { minutes: 5 })
+    : DateTime.add(reset, { minutes: 1 })
+}

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { createHash } from "node:crypto"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as KeyValueStore from "@effect/platform/KeyValueStore"
 import * as Path from "@effect/platform/Path"
@@ -43,6 +44,12 @@ export const layerMemory: Layer.Layer<CheckpointStore> = Layer.effect(
   })),
 )
 
+/** Readable where file systems take it; they stop at 255 bytes. */
+const fileName = (key: string): string => {
+  const name = encodeURIComponent(key)
+  return name.length <= 200 ? name : createHash("sha256").update(key).digest("hex")
+}
+
 const failure = (description: string) => (cause: unknown) =>
   new SinkError({ sink: "CheckpointStore", reason: "Unavailable", description, cause })
 
@@ -63,7 +70,7 @@ export const layerFile = (
       const path = yield* Path.Path
       const fail = (doing: string) => failure(`cannot ${doing} the checkpoint in ${directory}; check the folder`)
       yield* Effect.mapError(fs.makeDirectory(directory, { recursive: true }), fail("make a place for"))
-      const fileOf = (key: string) => path.join(directory, `${encodeURIComponent(key)}.json`)
+      const fileOf = (key: string) => path.join(directory, `${fileName(key)}.json`)
       const get: Service["get"] = (key) =>
         fs.readFileString(fileOf(key)).pipe(
           Effect.asSome,

@@ -16,7 +16,7 @@
  *
  * - `Retry`: again after a backoff, up to the endpoint's `retries`
  * - `RetryFew`: again after a backoff, at most twice: the vendor lists it as a catch-all
- * - `Reauthenticate`: once more with a new access token
+ * - `Reauthenticate`: once more with a new access token, which is no repeat of `repeats`
  * - `WaitWindow`: every caller pauses for one rate window, then again
  * - `WaitQuota`: fail with the instant of the reset, or wait for it, as configured
  * - `Fail`: the same call would be refused again
@@ -143,8 +143,6 @@ export const table: ReadonlyArray<Row> = [
     ["ECONNREFUSED", "nobody listens at the address", "Retry", "NotExecuted", NO_CONNECTION],
     ["ENOTFOUND", "the host has no address", "Retry", "NotExecuted", NO_CONNECTION],
     ["EAI_AGAIN", "the name service does not answer", "Retry", "NotExecuted", NO_CONNECTION],
-    ["EHOSTUNREACH", "no route to the host", "Retry", "NotExecuted", NO_CONNECTION],
-    ["ENETUNREACH", "no route to the network", "Retry", "NotExecuted", NO_CONNECTION],
     ["UND_ERR_CONNECT_TIMEOUT", "no connection within undici's time limit", "Retry", "NotExecuted", NO_CONNECTION],
     ["CERT_HAS_EXPIRED", "the certificate has expired", "Retry", "NotExecuted", NO_TLS],
     ["DEPTH_ZERO_SELF_SIGNED_CERT", "the certificate is self-signed", "Retry", "NotExecuted", NO_TLS],
@@ -200,12 +198,12 @@ export const repeats = (action: Action, retries: number): number => {
   switch (action) {
     case "Retry":
     case "WaitWindow":
-    case "WaitQuota":
       return retries
+    case "WaitQuota":
+      return Number.POSITIVE_INFINITY
     case "RetryFew":
       return Math.min(FEW, retries)
     case "Reauthenticate":
-      return 1
     case "Fail":
       return 0
   }

@@ -34,6 +34,8 @@ import * as Redacted from "effect/Redacted"
 import * as AccessToken from "./AccessToken.js"
 import * as Activities from "./Activities.js"
 import * as ApiLimits from "./ApiLimits.js"
+import * as CustomActivities from "./CustomActivities.js"
+import * as CustomActivityTypes from "./CustomActivityTypes.js"
 import * as MarketoClient from "./MarketoClient.js"
 import { InvalidRequest } from "./MarketoError.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
@@ -63,7 +65,11 @@ export interface Options {
  * @since 0.1.0
  * @category models
  */
-export type Services = Activities.Activities | MarketoClient.MarketoClient
+export type Services =
+  | Activities.Activities
+  | CustomActivityTypes.CustomActivityTypes
+  | CustomActivities.CustomActivities
+  | MarketoClient.MarketoClient
 
 const invalid = (field: string, limit: string) => new InvalidRequest({ field, limit })
 
@@ -94,28 +100,31 @@ const instanceOf = (url: URL): string =>
 /** Limits in use, by host: two sets for one host allow twice the calls. */
 const limitsInUse = globalValue(
   "@effect-marketo/core/Marketo/limitsInUse",
-  () => new Map<string, Array<ApiLimits.Service>>(),
+  () => new Map<string, ReadonlyArray<ApiLimits.Service>>(),
 )
 
 const noteLimits = (host: string) =>
   Effect.gen(function* () {
     const limits = yield* ApiLimits.ApiLimits
-    const others = limitsInUse.get(host) ?? []
+    const others = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const before = limitsInUse.get(host) ?? []
+        limitsInUse.set(host, [...before, limits])
+        return before
+      }),
+      () => Effect.sync(() => limitsInUse.set(host, removeOne(limitsInUse.get(host) ?? [], limits))),
+    )
     if (others.some((other) => other !== limits)) {
       yield* Effect.logWarning(
         `a second set of limits for ${host} is in use in this process: together they allow more calls than each says. Provide one Marketo layer once, or share one ApiLimits layer by Marketo.layerWithoutLimits`,
       )
     }
-    yield* Effect.acquireRelease(
-      Effect.sync(() => limitsInUse.set(host, [...others, limits])),
-      () =>
-        Effect.sync(() => {
-          const rest = [...(limitsInUse.get(host) ?? [])]
-          rest.splice(rest.indexOf(limits), 1)
-          limitsInUse.set(host, rest)
-        }),
-    )
   })
+
+const removeOne = <A>(all: ReadonlyArray<A>, one: A): ReadonlyArray<A> => {
+  const at = all.indexOf(one)
+  return at < 0 ? all : all.toSpliced(at, 1)
+}
 
 /**
  * With limits that are shared: give all clients of one instance one `ApiLimits.layer`.
@@ -148,7 +157,8 @@ export const layerWithoutLimits = (
       )
       const client = Layer.provide(Layer.effect(MarketoClient.MarketoClient, MarketoClient.make({ baseUrl })), token)
       const instance = options.instance ?? instanceOf(url)
-      return Layer.provideMerge(Activities.layer({ instance, policies }), client)
+      const services = Layer.merge(CustomActivities.layer({ policies }), CustomActivityTypes.layer({ policies }))
+      return services.pipe(Layer.provideMerge(Activities.layer({ instance, policies })), Layer.provideMerge(client))
     }),
   )
 

@@ -21,7 +21,7 @@ import { failureOf, requestIdOf } from "./internal/envelope.js"
 import { type Failure, retry } from "./internal/failure.js"
 import { encodeQuery } from "./internal/query.js"
 import * as transport from "./internal/transport.js"
-import { type MarketoError, Unauthorized } from "./MarketoError.js"
+import { InvalidRequest, type MarketoError, Unauthorized } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { general, type RequestPolicy } from "./RequestPolicy.js"
 
@@ -47,7 +47,7 @@ export interface Answer {
  * @category models
  */
 export interface CallOptions {
-  /** Names the call in errors, spans and metrics. Default: the path. */
+  /** Names the call in errors, spans and metrics. Default: the path, with `:id` for numbers in it. */
   readonly endpoint?: string | undefined
   /** Default: `RequestPolicy.general`. */
   readonly policy?: RequestPolicy | undefined
@@ -61,7 +61,7 @@ export interface CallOptions {
  */
 export interface Service {
   /**
-   * Reads. Values are URL-encoded here. A query over 7 KB goes as a form, `POST …?_method=GET`: Marketo takes addresses
+   * Reads `path`, which begins with "/". Values are URL-encoded here. A query over 7 KB goes as a form, `POST …?_method=GET`: Marketo takes addresses
    * of up to 8 KB.
    */
   readonly get: (
@@ -93,6 +93,9 @@ const requestFor = (url: string, query: Readonly<Record<string, string>>): HttpC
   }
   return HttpClientRequest.get(encoded === "" ? url : `${url}?${encoded}`)
 }
+
+/** A path without its ids: it names the call where ids have no place. */
+const nameOf = (path: string): string => path.replace(/(?<=\/)\d+(?=[./]|$)/g, ":id")
 
 /** The token ran out while the call waited for the limiter: nothing was sent. */
 const ranOut: Failure = {
@@ -160,33 +163,42 @@ export const make = (options: {
       options: CallOptions,
       kind: "read" | "write",
     ): Effect.Effect<Answer, MarketoError> => {
-      const { endpoint = path, policy = general } = options
-      const send = (used: AccessToken.Token): Effect.Effect<Answer, Failure> =>
-        limits.run(
-          Effect.flatMap(Clock.currentTimeMillis, (now) =>
-            now < used.usableUntil
-              ? exchange(endpoint, HttpClientRequest.bearerToken(request, used.value), options)
-              : Effect.fail(ranOut),
-          ),
-        )
-      /** 601 and 602 alike: drop that token and repeat the call once with a new one. */
-      const attempt = (refusals: number): Effect.Effect<Answer, Failure> =>
-        Effect.flatMap(token, (used) =>
-          Effect.catchIf(
-            send(used),
-            (failure) => failure.action === "Reauthenticate",
-            (failure) => {
-              if (failure !== ranOut && refusals > 0) return Effect.fail({ ...failure, action: "Fail" })
-              return accessToken
-                .invalidate(used)
-                .pipe(
-                  Effect.zipRight(count(Metrics.retries, { endpoint, cause: failure.cause })),
-                  Effect.zipRight(attempt(failure === ranOut ? refusals : refusals + 1)),
-                )
-            },
-          ),
-        )
-      return retry(endpoint, policy, attempt(0), kind).pipe(
+      if (!/^\/(?!\/)/.test(path)) return new InvalidRequest({ field: "path", limit: 'must begin with one "/"' })
+      const { endpoint = nameOf(path), policy = general } = options
+      return Effect.suspend(() => {
+        let calls = 0
+        const send = (used: AccessToken.Token): Effect.Effect<Answer, Failure> =>
+          limits.run(
+            Effect.flatMap(Clock.currentTimeMillis, (now) => {
+              if (now >= used.usableUntil) return Effect.fail(ranOut)
+              calls++
+              return exchange(endpoint, HttpClientRequest.bearerToken(request, used.value), options)
+            }),
+          )
+        /** 601 and 602 alike: drop that token and repeat the call once with a new one. */
+        const attempt = (refusals: number): Effect.Effect<Answer, Failure> =>
+          Effect.flatMap(token, (used) =>
+            Effect.catchIf(
+              send(used),
+              (failure) => failure.action === "Reauthenticate",
+              (failure) => {
+                if (failure === ranOut) return attempt(refusals)
+                if (refusals > 0) return Effect.fail({ ...failure, action: "Fail" })
+                return accessToken
+                  .invalidate(used)
+                  .pipe(
+                    Effect.zipRight(count(Metrics.retries, { endpoint, cause: failure.cause })),
+                    Effect.zipRight(attempt(refusals + 1)),
+                  )
+              },
+            ),
+          )
+        const counted = Effect.mapError(attempt(0), (failure) => ({
+          ...failure,
+          toError: () => failure.toError(calls),
+        }))
+        return retry(endpoint, policy, counted, kind)
+      }).pipe(
         Effect.withSpan("MarketoClient.call", {
           captureStackTrace: false,
           attributes: { "marketo.endpoint": endpoint, "server.address": host },

@@ -7,12 +7,35 @@
  * @since 0.1.0
  */
 
+import { promisify } from "node:util"
+import { gunzip } from "node:zlib"
 import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Agent, interceptors } from "undici"
+import { Agent } from "undici"
+
+const unzip = promisify(gunzip)
+
+/** The whole body, unzipped off the main thread. undici's own interceptor for it is experimental, and warns so. */
+const decompress = (
+  response: HttpClientResponse.HttpClientResponse,
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.ResponseError> =>
+  response.headers["content-encoding"] !== "gzip"
+    ? Effect.succeed(response)
+    : Effect.gen(function* () {
+        const { request, status } = response
+        const { "content-encoding": _, "content-length": __, ...headers } = response.headers
+        const body = yield* response.arrayBuffer
+        const plain = yield* Effect.tryPromise({
+          try: () => unzip(body),
+          catch: (cause) => new HttpClientError.ResponseError({ request, response, reason: "Decode", cause }),
+        })
+        return HttpClientResponse.fromWeb(request, new Response(plain, { status, headers }))
+      })
 
 /**
  * Connections that were not used for 4 s are closed. Time limits are the caller's: undici's own are off.
@@ -32,7 +55,9 @@ export const layer: Layer.Layer<HttpClient.HttpClient> = Layer.scoped(
           Effect.ignoreLogged,
         ),
     )
-    const client = NodeHttpClient.makeUndici(agent.compose(interceptors.decompress()))
-    return HttpClient.mapRequest(client, HttpClientRequest.setHeader("accept-encoding", "gzip"))
+    return NodeHttpClient.makeUndici(agent).pipe(
+      HttpClient.mapRequest(HttpClientRequest.setHeader("accept-encoding", "gzip")),
+      HttpClient.transformResponse(Effect.flatMap(decompress)),
+    )
   }),
 )

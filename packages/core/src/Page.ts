@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import * as Chunk from "effect/Chunk"
+import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type { AnyActivity } from "./Activity.js"
 import type { ActivityRecord, Rejected } from "./ActivityRecord.js"
@@ -23,7 +24,9 @@ export interface Page<out A = AnyActivity> {
   readonly rejected: Chunk.Chunk<Rejected>
   /** Every chain of the read, after this page. */
   readonly positions: ReadonlyArray<Position>
-  /** `false` on the last page of the read only: when every chain has said so. */
+  /** How far the read has come: the oldest `through` of the chains that are read. */
+  readonly through: DateTime.Utc
+  /** `false` when every chain has said so in its newest answer: the read has caught up. */
   readonly moreResult: boolean
   /** Marketo's id of the call. */
   readonly requestId: string

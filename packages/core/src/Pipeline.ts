@@ -33,15 +33,14 @@ import * as Fiber from "effect/Fiber"
 import * as Mailbox from "effect/Mailbox"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import * as Ref from "effect/Ref"
-import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { Activities, type Service as ActivitiesService, type ReadOptions } from "./Activities.js"
-import type { ActivityRecord } from "./ActivityRecord.js"
+import { Activities, oldest, type ReadOptions } from "./Activities.js"
+import type { ActivityRecord, Rejected } from "./ActivityRecord.js"
 import { ActivitySink, type Writer } from "./ActivitySink.js"
 import { Checkpoint, type Position } from "./Checkpoint.js"
 import type { Feed } from "./Feed.js"
 import { count } from "./internal/count.js"
+import * as readOptions from "./internal/readOptions.js"
 import { InvalidRequest, type MarketoError } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import type { Page } from "./Page.js"
@@ -125,8 +124,7 @@ const READ_AHEAD = 8
  */
 export const stream = <A, E = never, R = never>(
   options: Options<A, E, R>,
-): Stream.Stream<Progress, MarketoError | SinkError | E, Activities | ActivitySink | R> =>
-  write(options, (activities, start) => activities.pages(options.feed, start))
+): Stream.Stream<Progress, MarketoError | SinkError | E, Activities | ActivitySink | R> => write(options, undefined)
 
 /**
  * Reads until caught up, and says how much that was.
@@ -144,54 +142,43 @@ export const run = <A, E = never, R = never>(
   }))
 
 /**
- * For ever: reads until caught up, waits `every`, reads on. The sink's writer is held all the time.
+ * For ever: reads until caught up, and asks again after `every`; each chain of ten types by itself, so that one which is far
+ * behind does not hold up the others. The sink's writer is held all the time.
  *
- * An idle poll costs one call for each chain of ten types; Marketo's daily quota is 50,000 calls for all integrations,
- * so a poll every 10 s spends 17 % of it.
+ * An idle poll costs one call for each chain; Marketo's daily quota is 50,000 calls for all integrations, so a poll every
+ * 10 s spends 17 % of it.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const tail = <A, E = never, R = never>(
   options: Options<A, E, R> & {
-    /** From the end of one read to the start of the next. */
+    /** From an answer without more results to the next call. At least 1 second. */
     readonly every: Duration.DurationInput
   },
 ): Effect.Effect<never, MarketoError | SinkError | E, Activities | ActivitySink | R> =>
-  write(options, (activities, start) =>
-    Stream.unwrap(
-      Effect.map(Ref.make(start.positions), (positions) =>
-        Stream.unwrap(
-          Effect.map(Ref.get(positions), (known) => activities.pages(options.feed, { ...start, positions: known })),
-        ).pipe(
-          Stream.tap((page) => Ref.set(positions, page.positions)),
-          Stream.repeat(Schedule.spaced(options.every)),
-        ),
-      ),
-    ),
-  ).pipe(Stream.runDrain, Effect.zipRight(Effect.never))
+  Effect.zipRight(Stream.runDrain(write(options, options.every)), Effect.dieMessage("a read that follows has ended"))
 
-/** The life of one writer: open, note the start, then write what `pagesFrom` brings. */
+/** The life of one writer: open, note the start, then write what is read. */
 const write = <A, E, R>(
   options: Options<A, E, R>,
-  pagesFrom: (
-    activities: ActivitiesService,
-    start: ReadOptions & { readonly since: DateTime.Utc | string; readonly positions: ReadonlyArray<Position> },
-  ) => Stream.Stream<Page<A>, MarketoError>,
+  every: Duration.DurationInput | undefined,
 ): Stream.Stream<Progress, MarketoError | SinkError | E, Activities | ActivitySink | R> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
       const { batchSize, concurrency, feed, name, since, transform, undecodable } = options
+      const start = { batchSize, concurrency, undecodable, since, every }
       if (name.trim() === "" || name.length > 200) {
         return yield* new InvalidRequest({ field: "name", limit: "a pipeline's name has 1 to 200 characters" })
       }
+      // before the sink shuts another writer out
+      yield* readOptions.check(feed, start)
       const activities = yield* Activities
       const sink = yield* ActivitySink
       const writer = yield* sink.open({ name, instance: activities.instance })
       const known = Option.match(writer.checkpoint, { onNone: () => [], onSome: (c) => c.positions })
-      const start = { batchSize, concurrency, undecodable, since }
       const positions = yield* activities.positions(feed, { ...start, positions: known })
-      const pages = pagesFrom(activities, { ...start, positions })
+      const pages = activities.pages(feed, { ...start, positions })
       const transformed: Stream.Stream<Page<unknown>, MarketoError | E, R> = transform === undefined
         ? pages
         : Stream.mapEffect(pages, (page) =>
@@ -199,17 +186,11 @@ const write = <A, E, R>(
               ? Effect.succeed<Page<unknown>>(page)
               : Effect.map(transform(page.records), (records) => ({ ...page, records })),
           )
-      if (positions.length === known.length) return into(writer, options)(transformed)
-      // a page of no call: makes the start durable before the first call
-      const begin: Page<unknown> = {
-        records: Chunk.empty(),
-        rejected: Chunk.empty(),
-        positions,
-        moreResult: true,
-        requestId: "",
-      }
-      const first = yield* writeBatch(writer, options, merge([begin]), sequenceOf(writer) + 1)
-      return Stream.concat(Stream.succeed(first), writeFrom(writer, options, first.sequence)(transformed))
+      const written = into(writer, options)(transformed)
+      if (positions.length === known.length) return written
+      // durable before the first page is asked for, so that `since` means the first start
+      const begin = { records: Chunk.empty(), rejected: Chunk.empty(), positions, through: oldest(positions) }
+      return Stream.concat(Stream.fromEffect(writeBatch(writer, options, { ...begin, caughtUp: false })), written)
     }),
   )
 
@@ -223,24 +204,6 @@ const write = <A, E, R>(
 export const into =
   (writer: Writer, options: WriteOptions = {}) =>
   <E, R>(pages: Stream.Stream<Page<unknown>, E, R>): Stream.Stream<Progress, E | SinkError, R> =>
-    writeFrom(writer, options, sequenceOf(writer))(pages)
-
-const sequenceOf = (writer: Writer): number =>
-  Option.match(writer.checkpoint, { onNone: () => 0, onSome: (checkpoint) => checkpoint.sequence })
-
-interface State {
-  /** Batches made durable. */
-  readonly sequence: number
-  /** When the newest of them was, epoch milliseconds. */
-  readonly written: number
-  /** Pages taken and not yet durable. */
-  readonly pending: ReadonlyArray<Page<unknown>>
-  readonly ended: boolean
-}
-
-const writeFrom =
-  (writer: Writer, options: WriteOptions, sequence: number) =>
-  <E, R>(pages: Stream.Stream<Page<unknown>, E, R>): Stream.Stream<Progress, E | SinkError, R> =>
     Stream.unwrapScoped(
       Effect.gen(function* () {
         const ready = yield* Mailbox.fromStream(pages, { capacity: READ_AHEAD })
@@ -251,28 +214,43 @@ const writeFrom =
           Effect.gen(function* () {
             const [batch, rest] = cut(state.pending, options.batch)
             const now = yield* Clock.currentTimeMillis
-            const isEmpty = batch.every((p) => Chunk.isEmpty(p.records) && Chunk.isEmpty(p.rejected))
+            const isEmpty = batch.every((p) => sizeOf(p) === 0)
             const isDue = state.ended || now - state.written >= checkpointEvery
             if (batch.length === 0 || (isEmpty && !isDue)) {
               const [taken, ended] = yield* ready.takeAll
               return [undefined, { ...state, pending: [...batch.slice(-1), ...taken], ended }]
             }
-            const progress = yield* writeBatch(writer, options, merge(batch), state.sequence + 1)
-            const written = yield* Clock.currentTimeMillis
-            return [progress, { ...state, sequence: progress.sequence, written, pending: rest }]
+            const progress = yield* writeBatch(writer, options, merge(batch))
+            return [progress, { ...state, written: yield* Clock.currentTimeMillis, pending: rest }]
           })
 
-        return Stream.unfoldChunkEffect(
-          { sequence, written: yield* Clock.currentTimeMillis, pending: [], ended: false } as State,
-          (state) =>
-            state.ended && state.pending.length === 0
-              ? Effect.succeedNone
-              : Effect.map(next(state), ([progress, after]) =>
-                  Option.some([Chunk.fromIterable(progress === undefined ? [] : [progress]), after] as const),
-                ),
+        const start: State = { written: yield* Clock.currentTimeMillis, pending: [], ended: false }
+        return Stream.unfoldChunkEffect(start, (state) =>
+          state.ended && state.pending.length === 0
+            ? Effect.succeedNone
+            : Effect.map(next(state), ([progress, after]) =>
+                Option.some([Chunk.fromIterable(progress === undefined ? [] : [progress]), after] as const),
+              ),
         )
       }),
     )
+
+interface State {
+  /** When the newest batch was made durable, epoch milliseconds. */
+  readonly written: number
+  /** Pages taken and not yet durable. */
+  readonly pending: ReadonlyArray<Page<unknown>>
+  readonly ended: boolean
+}
+
+const sizeOf = (page: Page<unknown>) => page.records.length + page.rejected.length
+
+/** Batches made durable by a writer, which may be written to by several streams in turn. */
+const sequences = new WeakMap<Writer, number>()
+
+const sequenceOf = (writer: Writer): number =>
+  sequences.get(writer) ??
+  Option.match(writer.checkpoint, { onNone: () => 0, onSome: (checkpoint) => checkpoint.sequence })
 
 /** The longest run of pages within the policy, and the rest. The first page with records always fits. */
 const cut = (
@@ -280,41 +258,52 @@ const cut = (
   policy: BatchPolicy = {},
 ): readonly [ReadonlyArray<Page<unknown>>, ReadonlyArray<Page<unknown>>] => {
   const { maxBytes = 4 * 1024 * 1024, maxCount = 3_000 } = policy
-  let records = 0
+  let count = 0
   let characters = 0
   for (const [index, page] of pages.entries()) {
-    const isFirst = records === 0
-    records += page.records.length
+    const isFirst = count === 0
+    count += sizeOf(page)
     for (const { text } of Chunk.toReadonlyArray(page.records)) characters += text.length
-    if (!isFirst && (records > maxCount || characters > maxBytes)) return [pages.slice(0, index), pages.slice(index)]
+    for (const { text } of Chunk.toReadonlyArray(page.rejected)) characters += text.length
+    if (!isFirst && (count > maxCount || characters > maxBytes)) return [pages.slice(0, index), pages.slice(index)]
   }
   return [pages, []]
 }
 
-const merge = (pages: ReadonlyArray<Page<unknown>>) => {
-  const last = pages[pages.length - 1]
+/** What one write makes durable. */
+interface Written {
+  readonly records: Chunk.Chunk<ActivityRecord<unknown>>
+  readonly rejected: Chunk.Chunk<Rejected>
+  readonly positions: ReadonlyArray<Position>
+  readonly through: DateTime.Utc
+  readonly caughtUp: boolean
+}
+
+const merge = (pages: ReadonlyArray<Page<unknown>>): Written => {
+  const { moreResult, positions, through } = pages[pages.length - 1] as Page<unknown>
   return {
     records: Chunk.flatten(Chunk.unsafeFromArray(pages.map((page) => page.records))),
     rejected: Chunk.flatten(Chunk.unsafeFromArray(pages.map((page) => page.rejected))),
-    positions: last?.positions ?? [],
-    caughtUp: last?.moreResult === false,
+    positions,
+    through,
+    caughtUp: !moreResult,
   }
 }
 
 const writeBatch = (
   writer: Writer,
   options: WriteOptions,
-  { caughtUp, positions, records, rejected }: ReturnType<typeof merge>,
-  sequence: number,
+  { caughtUp, positions, records, rejected, through }: Written,
 ): Effect.Effect<Progress, SinkError> =>
   Effect.gen(function* () {
     const { instance, name: subscription } = writer.subscription
+    const sequence = sequenceOf(writer) + 1
     const checkpoint = new Checkpoint({ v: 1, instance, subscription, sequence, positions })
     yield* drained(options.drain ?? "20 seconds")(writer.write({ records, rejected, checkpoint }))
+    sequences.set(writer, sequence)
     yield* count(Metrics.batchesWritten, { subscription })
     yield* count(Metrics.activitiesWritten, { subscription }, records.length)
-    const oldest = Math.min(...positions.map((position) => DateTime.toEpochMillis(position.through)))
-    const lag = ((yield* Clock.currentTimeMillis) - oldest) / 1000
+    const lag = ((yield* Clock.currentTimeMillis) - DateTime.toEpochMillis(through)) / 1000
     yield* Effect.tagMetrics(Metric.set(Metrics.lag, lag), { subscription })
     return { records: records.length, rejected: rejected.length, sequence, caughtUp }
   }).pipe(
@@ -325,7 +314,7 @@ const writeBatch = (
   )
 
 /**
- * A write that an interruption lets finish within `drain`, and no longer.
+ * A write that an interruption lets finish within `drain`. After that it is interrupted, and has 5 seconds to end.
  *
  * @since 0.1.0
  * @category combinators
@@ -340,7 +329,8 @@ export const drained =
             Fiber.await(fiber).pipe(
               Effect.interruptible,
               Effect.timeoutOption(drain),
-              Effect.zipRight(Fiber.interruptFork(fiber)),
+              // the sink's own clean-up must not meet a write that still goes on
+              Effect.zipRight(Effect.timeoutOption(Effect.interruptible(Fiber.interrupt(fiber)), "5 seconds")),
             ),
           ),
         ),

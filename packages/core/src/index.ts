@@ -16,6 +16,14 @@ export * as ApiLimits from "./ApiLimits.js"
 export * as Checkpoint from "./Checkpoint.js"
 /** Keeps checkpoints for sinks that cannot. */
 export * as CheckpointStore from "./CheckpointStore.js"
+/** Writes custom activities, never guessing. */
+export * as CustomActivities from "./CustomActivities.js"
+/** What is written. */
+export * as CustomActivity from "./CustomActivity.js"
+/** The metadata of custom activity types, and a Schema for the records of one. */
+export * as CustomActivityType from "./CustomActivityType.js"
+/** Custom activity types and their life cycle. */
+export * as CustomActivityTypes from "./CustomActivityTypes.js"
 /** What Marketo's codes mean and what is done about them. */
 export * as ErrorCode from "./ErrorCode.js"
 /** What to read, as data. */

@@ -250,7 +250,7 @@ describe("batches", () => {
         )
       const one = yield* run("one", { maxCount: 1 })
       const many = yield* run("many", {})
-      const bytes = yield* run("bytes", { maxBytes: 10_000 })
+      const bytes = yield* run("bytes", { maxBytes: 20_000 })
       assert.strictEqual(one.records, many.records)
       assert.isBelow(many.batches, one.batches / 3)
       assert.isBelow(bytes.batches, one.batches)

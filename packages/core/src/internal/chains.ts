@@ -7,7 +7,7 @@ import { ActivityJson, type AnyActivity, DeletedLeadJson, LeadChangeJson } from 
 import type { Position } from "../Checkpoint.js"
 import type { AnyFeed } from "../Feed.js"
 import { CheckpointRefused, InvalidRequest } from "../MarketoError.js"
-import { type EndpointName, endpoints } from "../RequestPolicy.js"
+import type { EndpointName } from "../RequestPolicy.js"
 import { compile } from "./guard.js"
 
 const MAX_TYPES = 10
@@ -56,7 +56,6 @@ export interface Chain {
 }
 
 export interface Plan {
-  readonly path: string
   readonly chains: ReadonlyArray<Chain>
   /** Of the types in the chains' queries, those that the feed wants; `undefined` where all are. */
   readonly wanted: ReadonlySet<number> | undefined
@@ -65,7 +64,7 @@ export interface Plan {
 const invalid = (field: string, limit: string) => Effect.fail(new InvalidRequest({ field, limit }))
 
 const isId = (value: unknown) =>
-  typeof value === "number" ? Number.isSafeInteger(value) && value > 0 : /^\d{1,19}$/.test(String(value))
+  typeof value === "number" ? Number.isSafeInteger(value) && value > 0 : /^[1-9]\d{0,18}$/.test(String(value))
 
 const byNumber = (a: string, b: string) => a.length - b.length || (a < b ? -1 : 1)
 
@@ -73,7 +72,7 @@ const ids = (values: ReadonlyArray<string | number>): string =>
   [...new Set(values.map(String))].sort(byNumber).join(",")
 
 /** Refuses what Marketo's limits do not allow, before any call. */
-const validate = (feed: AnyFeed): Effect.Effect<void, InvalidRequest> => {
+export const validate = (feed: AnyFeed): Effect.Effect<void, InvalidRequest> => {
   if (feed._tag === "DeletedLeads") return Effect.void
   if (feed._tag === "LeadActivities") {
     const { activityTypeIds, assetIds } = feed
@@ -91,7 +90,7 @@ const validate = (feed: AnyFeed): Effect.Effect<void, InvalidRequest> => {
     }
   } else {
     if (feed.fields.length === 0) return invalid("fields", "at least one lead field is needed")
-    if (!feed.fields.every((field) => /^[^\s,]+$/.test(field))) {
+    if (!feed.fields.every((field) => /^[^\s,&=]+$/.test(field))) {
       return invalid("fields", "REST names of lead fields, without commas or blanks")
     }
   }
@@ -144,19 +143,14 @@ const otherFeed = (position: Position) =>
   })
 
 /** The chains of `feed`: those that `positions` know, and new ones for what they do not cover. */
-export const plan = (
-  feed: AnyFeed,
-  positions: ReadonlyArray<Position>,
-): Effect.Effect<Plan, InvalidRequest | CheckpointRefused> =>
+export const plan = (feed: AnyFeed, positions: ReadonlyArray<Position>): Effect.Effect<Plan, CheckpointRefused> =>
   Effect.gen(function* () {
-    yield* validate(feed)
-    const { path } = endpoints[kinds[feed._tag].endpoint]
     const filter = filterOf(feed)
     if (feed._tag !== "LeadActivities") {
       const query = toText(filter)
       const other = positions.find((position) => position.query !== query)
       if (other !== undefined) return yield* otherFeed(other)
-      return { path, chains: [{ query, parameters: filter, position: positions[0], isRead: true }], wanted: undefined }
+      return { chains: [{ query, parameters: filter, position: positions[0], isRead: true }], wanted: undefined }
     }
     const wanted = new Set(feed.activityTypeIds)
     const chains: Array<Chain> = []
@@ -175,5 +169,5 @@ export const plan = (
       const parameters = withTypes(fresh.slice(i, i + MAX_TYPES), filter)
       chains.push({ query: toText(parameters), parameters, position: undefined, isRead: true })
     }
-    return { path, chains, wanted: [...covered].every((type) => wanted.has(type)) ? undefined : wanted }
+    return { chains, wanted: [...covered].every((type) => wanted.has(type)) ? undefined : wanted }
   })

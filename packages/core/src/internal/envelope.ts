@@ -45,9 +45,10 @@ export const failureOf = (endpoint: string, json: Json, now: DateTime.Utc, limit
     return { ...decided, retryAt, toError: (attempts) => new Limited({ ...common, attempts, reason: "Rate", retryAt }) }
   }
   if (code === "607") {
-    const retryAt = ApiLimits.quotaReset(now)
+    const waits = limits.dailyQuota === "wait"
+    const retryAt = waits ? ApiLimits.quotaRetry(now) : ApiLimits.quotaReset(now)
     const toError = (attempts: number) => new Limited({ ...common, attempts, reason: "DailyQuota", retryAt })
-    return { ...decided, action: limits.dailyQuota === "wait" ? action : "Fail", retryAt, toError }
+    return { ...decided, action: waits ? action : "Fail", retryAt, toError }
   }
   if (code === "615") {
     const toError = (attempts: number) => new Limited({ ...common, attempts, reason: "Concurrency", retryAt: now })

@@ -55,5 +55,5 @@ const waitFor = (failure: Failure, policy: RequestPolicy.RequestPolicy, repeat: 
       return Duration.millis(Math.max(0, DateTime.toEpochMillis(failure.retryAt) - (yield* Clock.currentTimeMillis)))
     }
     const jitter = yield* Random.nextRange(0.8, 1.2)
-    return Duration.times(RequestPolicy.delay(policy, repeat), jitter)
+    return Duration.millis(Math.round(Duration.toMillis(RequestPolicy.delay(policy, repeat)) * jitter))
   })

@@ -10,7 +10,7 @@ import { Rejected, Unavailable } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
 import type { Failure } from "./failure.js"
 
-/** The code at the bottom of a driver's error, however many wrappers it has. */
+/** The code of a driver's error, under however many wrappers that have none. */
 const codeOf = (error: unknown): string | undefined => {
   for (let e: unknown = error, depth = 0; typeof e === "object" && e !== null && depth < 8; depth++) {
     const { cause, code, errors } = e as { cause?: unknown; code?: unknown; errors?: ReadonlyArray<unknown> }

@@ -1,0 +1,395 @@
+/**
+ * Writes custom activities, and never guesses what became of one.
+ *
+ * A custom activity cannot be deleted, and it can fire campaigns at real people. So a call whose outcome is not known (a
+ * time limit, a cut connection, HTTP 5xx … see `ErrorCode.table`) is never simply repeated: it is settled by reading the
+ * leads' activities back. Found means `Added { confirmedBy: "readBack" }`; what is not found is parked, sent again or ends
+ * the stream, as the policy says.
+ *
+ * **What reading back can tell.** With an `identity` attribute of your own, such as an event id, a match is exact. Without,
+ * records are compared by type, lead, second, primary value and attributes, and counted: two records that are equal in all
+ * of these cannot be told apart from one another, nor from an equal one that another program wrote. Such records are taken
+ * for found. How long an added activity stays invisible is documented nowhere, and a call that was cut off may still be
+ * executed for as long as the server works on it (90 s): hence the default of two minutes.
+ *
+ * The `HttpClient` must not repeat calls by itself: with one that does, a single `add` was executed four times.
+ *
+ * @example
+ * import { CustomActivities, type CustomActivity } from "@effect-marketo/core"
+ * import { Console, Effect, Stream } from "effect"
+ *
+ * declare const rentals: Stream.Stream<CustomActivity.CustomActivity>
+ *
+ * const program = Effect.gen(function* () {
+ *   const activities = yield* CustomActivities.CustomActivities
+ *   yield* activities.addAll(rentals, (rental) => rental, { unknown: { identity: "rentalId" } }).pipe(
+ *     Stream.filter(([, outcome]) => outcome._tag !== "Added"),
+ *     Stream.runForEach(([rental, outcome]) => Console.warn(rental.leadId, outcome._tag))
+ *   )
+ * })
+ *
+ * @since 0.1.0
+ */
+import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Mailbox from "effect/Mailbox"
+import * as Option from "effect/Option"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import * as Activities from "./Activities.js"
+import type { CustomActivity } from "./CustomActivity.js"
+import type { CustomActivityType } from "./CustomActivityType.js"
+import * as ErrorCode from "./ErrorCode.js"
+import { count } from "./internal/count.js"
+import * as customWriter from "./internal/customWriter.js"
+import { readBack } from "./internal/readBack.js"
+import * as writeBatches from "./internal/writeBatches.js"
+import * as MarketoClient from "./MarketoClient.js"
+import { InvalidRequest, type MarketoError, Unavailable } from "./MarketoError.js"
+import * as Metrics from "./Metrics.js"
+import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
+
+/**
+ * Stored: Marketo said so, or it was found there.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Added {
+  readonly _tag: "Added"
+  readonly marketoGUID: string
+  readonly confirmedBy: "answer" | "readBack"
+}
+
+/**
+ * Refused by Marketo, with all its codes (`ErrorCode.table`). Messages of Marketo may quote values of the record.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Skipped {
+  readonly _tag: "Skipped"
+  readonly codes: ReadonlyArray<{ readonly code: string; readonly message: string }>
+}
+
+/**
+ * Not written, or not known to be: `InvalidRequest` = never sent; an error with `execution: "Unknown"` = it was sent, and
+ * reading back did not find it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Parked {
+  readonly _tag: "Parked"
+  readonly error: MarketoError
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Result = Added | Skipped
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Outcome = Result | Parked
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface BatchPolicy {
+  /** Records a call. Default and limit: 300. */
+  readonly maxCount?: number | undefined
+  /** Bytes a call. Default and limit: 1,000,000. */
+  readonly maxBytes?: number | undefined
+  /** How long the first record of a call may wait for others. Default: 30 seconds. */
+  readonly maxWait?: Duration.DurationInput | undefined
+}
+
+/**
+ * How a call without an answer is settled.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface UnknownPolicy {
+  /**
+   * What becomes of records that reading back does not find: `"park"` hands them back with the error, `"resend"` sends
+   * them again, `"fail"` ends the stream. Default: `"park"`. When the search itself could not be finished they are parked
+   * under `"resend"` too.
+   */
+  readonly notFound?: "park" | "resend" | "fail" | undefined
+  /** Name or `apiName` of an attribute that is different in every record, or `"primaryAttributeValue"`. */
+  readonly identity?: string | undefined
+  /** How long a stored record may stay invisible; reading back goes on that long. Default: 2 minutes. */
+  readonly visibilityDelay?: Duration.DurationInput | undefined
+  /** Pages read in one look. An old `activityDate` may mean very many empty ones. Default: 200. */
+  readonly maxCalls?: number | undefined
+  /** After 604 what is sent again goes in halves, down to this many records; smaller ones are parked. Default: 25. */
+  readonly minCount?: number | undefined
+  /** How often the same record is sent again. Default: 3. */
+  readonly resends?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface AddAllOptions {
+  readonly batch?: BatchPolicy | undefined
+  /**
+   * Calls in flight. Default: 1, so that Marketo stores records in their order. With more, calls may overtake each other;
+   * outcomes still come in the order of the input. `ApiLimits` bounds them too.
+   */
+  readonly concurrency?: number | undefined
+  readonly unknown?: UnknownPolicy | undefined
+  /** Described types: a record of a type that is not among them, or not approved, is parked before any call. */
+  readonly types?: ReadonlyArray<CustomActivityType> | undefined
+}
+
+/**
+ * What reading back found.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Found {
+  /** The `marketoGUID` under which each record is stored, by position. */
+  readonly guids: ReadonlyArray<Option.Option<string>>
+  /** False when `maxCalls` ended the search: what was not found may be there all the same. */
+  readonly isComplete: boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /**
+   * One call: 1 to 300 records, 1 MB encoded. A result for each record, in order. When it fails, the error's `execution`
+   * says whether Marketo may have executed it; what is `NotExecuted` has been repeated within the endpoint's policy.
+   */
+  readonly add: (
+    batch: Chunk.NonEmptyChunk<CustomActivity>,
+    options?: Pick<AddAllOptions, "types">,
+  ) => Effect.Effect<Chunk.NonEmptyChunk<Result>, MarketoError>
+  /**
+   * Any number: cut into calls by count, bytes and age. Inputs of any shape, so that an offset rides along and comes back
+   * with its outcome, in order. What Marketo refuses as a whole and for good ends the stream; inputs that have not come
+   * back by then were not written, unless the error's `execution` is `Unknown`.
+   */
+  readonly addAll: <I, E, R>(
+    input: Stream.Stream<I, E, R>,
+    toActivity: (input: I) => CustomActivity,
+    options?: AddAllOptions,
+  ) => Stream.Stream<readonly [I, Outcome], MarketoError | E, R>
+  /** Looks records up, once; for programs that stopped without knowing what became of a call. */
+  readonly readBack: (
+    sent: Chunk.Chunk<CustomActivity>,
+    options?: Pick<UnknownPolicy, "identity" | "maxCalls">,
+  ) => Effect.Effect<Found, MarketoError>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class CustomActivities extends Context.Tag("@effect-marketo/core/CustomActivities")<
+  CustomActivities,
+  Service
+>() {}
+
+const ENDPOINT = "addCustomActivities"
+const MAX_CALLS = 200
+
+const invalid = (field: string, limit: string) => new InvalidRequest({ field, limit })
+
+const checkOf =
+  ({ types }: Pick<AddAllOptions, "types">) =>
+  ({ activityTypeId }: CustomActivity): Option.Option<InvalidRequest> => {
+    if (types === undefined) return Option.none()
+    const type = types.find(({ id }) => Option.contains(id, activityTypeId))
+    if (type === undefined) {
+      return Option.some(
+        invalid("activityTypeId", `${activityTypeId} is none of the custom activity types that were loaded`),
+      )
+    }
+    return type.status === "approved" || type.status === "approved with draft"
+      ? Option.none()
+      : Option.some(
+          invalid("activityTypeId", `${activityTypeId} ("${type.apiName}") must be approved; it is ${type.status}`),
+        )
+  }
+
+/** General answers say `reasons`, this endpoint `errors`; both are read. */
+const codesOf = (result: Readonly<Record<string, unknown>>): Skipped["codes"] =>
+  [result.errors, result.reasons]
+    .flatMap((list): ReadonlyArray<unknown> => (Array.isArray(list) ? list : []))
+    .map((error) => {
+      const { code, message } = Object(error) as { readonly code?: unknown; readonly message?: unknown }
+      return { code: String(code ?? ""), message: String(message ?? "") }
+    })
+
+const toResult = (result: unknown): Result => {
+  const record = Object(result) as Readonly<Record<string, unknown>>
+  const guid = record.marketoGUID ?? record.id
+  return record.status === "added" && (typeof guid === "string" || typeof guid === "number")
+    ? { _tag: "Added", marketoGUID: String(guid), confirmedBy: "answer" }
+    : { _tag: "Skipped", codes: codesOf(record) }
+}
+
+/** Each input that has an outcome, with it. */
+const withOutcomes = <I>(
+  entries: ReadonlyArray<writeBatches.Entry<I>>,
+  outcomes: ReadonlyArray<Option.Option<Outcome>>,
+): ReadonlyArray<readonly [I, Outcome]> => {
+  const settled: Array<readonly [I, Outcome]> = []
+  let next = 0
+  for (const entry of entries) {
+    if (Either.isLeft(entry)) {
+      settled.push([entry.left.input, { _tag: "Parked", error: entry.left.error }])
+    } else {
+      const outcome = outcomes[next++]
+      if (outcome !== undefined && Option.isSome(outcome)) settled.push([entry.right.input, outcome.value])
+    }
+  }
+  return settled
+}
+
+type Item<I> = writeBatches.Item<I>
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: {
+  readonly policies: Readonly<Record<EndpointName, RequestPolicy>>
+}): Effect.Effect<Service, never, MarketoClient.MarketoClient | Activities.Activities> =>
+  Effect.gen(function* () {
+    const client = yield* MarketoClient.MarketoClient
+    const activities = yield* Activities.Activities
+
+    const call = (items: ReadonlyArray<Item<unknown>>): Effect.Effect<ReadonlyArray<Result>, MarketoError> =>
+      Effect.gen(function* () {
+        const { path } = endpoints[ENDPOINT]
+        const call = { endpoint: ENDPOINT, policy: options.policies[ENDPOINT] }
+        const { json, requestId } = yield* client.post(path, writeBatches.bodyOf(items), call)
+        if (!Array.isArray(json.result) || json.result.length !== items.length) {
+          const { code, execution } = ErrorCode.get("Client", "Result") ?? { code: "Result", execution: "Unknown" }
+          return yield* new Unavailable({
+            endpoint: ENDPOINT,
+            requestId,
+            attempts: 1,
+            reason: "Malformed",
+            execution,
+            code,
+          })
+        }
+        const results = json.result.map(toResult)
+        const added = results.filter((result) => result._tag === "Added").length
+        yield* count(Metrics.customActivities, { outcome: "added" }, added)
+        yield* count(Metrics.customActivities, { outcome: "skipped" }, results.length - added)
+        return results
+      })
+
+    const add: Service["add"] = (batch, addOptions = {}) =>
+      Effect.gen(function* () {
+        if (batch.length > writeBatches.MAX_COUNT) {
+          return yield* invalid(
+            "input",
+            `Marketo takes 1 to ${writeBatches.MAX_COUNT} records a call, not ${batch.length}`,
+          )
+        }
+        const items: Array<Item<unknown>> = []
+        for (const [index, activity] of Chunk.toReadonlyArray(batch).entries()) {
+          const entry = writeBatches.toEntry(activity, activity, checkOf(addOptions))
+          if (Either.isLeft(entry)) return yield* invalid(`${index}.${entry.left.error.field}`, entry.left.error.limit)
+          items.push(entry.right)
+        }
+        const bytes = items.reduce((sum, item) => sum + writeBatches.bytesOf(item.text), 0)
+        if (bytes > writeBatches.MAX_BYTES) {
+          return yield* invalid("input", `Marketo takes 1 MB a call; these ${items.length} records have ${bytes} bytes`)
+        }
+        return Chunk.unsafeFromArray(yield* call(items)) as Chunk.NonEmptyChunk<Result>
+      })
+
+    const addAll: Service["addAll"] = (input, toActivity, addOptions = {}) => {
+      const { batch = {}, concurrency = 1, unknown = {} } = addOptions
+      const check = checkOf(addOptions)
+      const write = customWriter.make(activities, call, { ...unknown, maxCalls: unknown.maxCalls ?? MAX_CALLS })
+      const policy = {
+        maxCount: Math.min(batch.maxCount ?? writeBatches.MAX_COUNT, writeBatches.MAX_COUNT),
+        maxBytes: Math.min(batch.maxBytes ?? writeBatches.MAX_BYTES, writeBatches.MAX_BYTES),
+        maxWait: Duration.decode(batch.maxWait ?? "30 seconds"),
+      }
+      return writeBatches
+        .batches(input, (i) => writeBatches.toEntry(i, toActivity(i), check), policy)
+        .pipe(
+          Stream.mapEffect(
+            (entries) =>
+              Effect.map(write(entries.filter(Either.isRight).map((entry) => entry.right)), ({ failure, outcomes }) => {
+                const settled = Stream.fromIterable(withOutcomes(entries, outcomes))
+                return Option.match(failure, {
+                  onNone: () => settled,
+                  onSome: (error) => Stream.concat(settled, Stream.fail(error)),
+                })
+              }),
+            { concurrency },
+          ),
+          Stream.flatten(),
+        )
+    }
+
+    return CustomActivities.of({
+      add,
+      addAll,
+      readBack: (sent, readOptions = {}) =>
+        Chunk.isEmpty(sent)
+          ? Effect.succeed({ guids: [], isComplete: true })
+          : readBack(activities, Chunk.toReadonlyArray(sent), {
+              identity: readOptions.identity,
+              maxCalls: readOptions.maxCalls ?? MAX_CALLS,
+              isKnown: () => false,
+            }),
+    })
+  })
+
+/**
+ * `addAll` as a Sink. Outcomes go to `onOutcomes`, a call's at a time, because what was skipped or parked must not be lost.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const sink = <E, R>(
+  onOutcomes: (outcomes: Chunk.Chunk<readonly [CustomActivity, Outcome]>) => Effect.Effect<void, E, R>,
+  options?: AddAllOptions,
+): Sink.Sink<void, CustomActivity, never, MarketoError | E, CustomActivities | R> =>
+  Sink.unwrapScoped(
+    Effect.gen(function* () {
+      const service = yield* CustomActivities
+      const mailbox = yield* Mailbox.make<CustomActivity>({ capacity: writeBatches.MAX_COUNT })
+      const outcomes = service.addAll(Mailbox.toStream(mailbox), (activity) => activity, options)
+      const writing = yield* Effect.forkScoped(Stream.runForEachChunk(outcomes, onOutcomes))
+      const failed = Effect.zipRight(Fiber.join(writing), Effect.never)
+      return Sink.forEachChunk((chunk: Chunk.Chunk<CustomActivity>) =>
+        Effect.raceFirst(mailbox.offerAll(chunk), failed),
+      ).pipe(Sink.mapEffect(() => Effect.zipRight(mailbox.end, Fiber.join(writing))))
+    }),
+  )
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Parameters<typeof make>[0],
+): Layer.Layer<CustomActivities, never, MarketoClient.MarketoClient | Activities.Activities> =>
+  Layer.effect(CustomActivities, make(options))

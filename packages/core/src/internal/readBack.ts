@@ -1,0 +1,144 @@
+/**
+ * Looks up in Marketo's activities what became of records whose call ended without an answer.
+ */
+import * as Chunk from "effect/Chunk"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { Service as Activities } from "../Activities.js"
+import type { Activity } from "../Activity.js"
+import type { ActivityRecord } from "../ActivityRecord.js"
+import type { ActivityType } from "../ActivityType.js"
+import { type CustomActivity, formatDateTime } from "../CustomActivity.js"
+import * as Feed from "../Feed.js"
+import type { MarketoError } from "../MarketoError.js"
+import * as instant from "./instant.js"
+
+const LEADS_A_CALL = 30
+
+export interface Found {
+  /** The `marketoGUID` that each record was stored under, by position. */
+  readonly guids: ReadonlyArray<Option.Option<string>>
+  /** False when the bound on calls ended the search: then what was not found may be there all the same. */
+  readonly isComplete: boolean
+}
+
+/** Marketo answers with display names where `apiName`s were sent: one name for both. */
+type NameOf = (activityTypeId: number, name: string) => string
+
+const namesOf = (types: ReadonlyArray<ActivityType>): NameOf => {
+  const names = new Map<string, string>()
+  for (const type of types) {
+    for (const { apiName, name } of type.attributes) {
+      for (const one of [name, Option.getOrElse(apiName, () => name)]) {
+        names.set(`${type.id} ${one.toLowerCase()}`, name.toLowerCase())
+      }
+    }
+  }
+  return (activityTypeId, name) => names.get(`${activityTypeId} ${name.toLowerCase()}`) ?? name.toLowerCase()
+}
+
+/** Numbers and booleans come back now as such, now as text; dates in another spelling. */
+const canonical = (value: unknown): string => {
+  if (DateTime.isDateTime(value)) return canonical(formatDateTime(value))
+  const text = String(value)
+  const millis = instant.parse(text)
+  return Number.isNaN(millis) ? text : `@${Math.floor(millis / 1000)}`
+}
+
+const contentKey = (
+  type: number,
+  leadId: string,
+  date: DateTime.DateTime,
+  primary: string,
+  attributes: ReadonlyArray<readonly [string, unknown]>,
+): string => {
+  // Marketo leaves attributes without a value out
+  const pairs = attributes.map(([name, value]) => [name, canonical(value)] as const).filter(([, value]) => value !== "")
+  return JSON.stringify([type, leadId, Math.floor(DateTime.toEpochMillis(date) / 1000), primary, pairs.sort()])
+}
+
+const keyOfSent = (sent: CustomActivity, identity: string | undefined, nameOf: NameOf): string => {
+  const type = sent.activityTypeId
+  const attributes = sent.attributes.map((a) => [nameOf(type, "apiName" in a ? a.apiName : a.name), a.value] as const)
+  if (identity === undefined) {
+    return contentKey(type, String(sent.leadId), sent.activityDate, sent.primaryAttributeValue, attributes)
+  }
+  const value =
+    identity === "primaryAttributeValue"
+      ? sent.primaryAttributeValue
+      : attributes.find(([name]) => name === nameOf(type, identity))?.[1]
+  return `${type} ${canonical(value)}`
+}
+
+const keyOfStored = (
+  { value: stored }: ActivityRecord<Activity>,
+  identity: string | undefined,
+  nameOf: NameOf,
+): string => {
+  const type = stored.activityTypeId
+  const primary = Option.getOrElse(stored.primaryAttributeValue, () => "")
+  const attributes = stored.attributes.map(
+    ({ apiName, name, value }) => [nameOf(type, apiName ?? name), value ?? ""] as const,
+  )
+  if (identity === undefined) return contentKey(type, stored.leadId, stored.activityDate, primary, attributes)
+  const value =
+    identity === "primaryAttributeValue" ? primary : attributes.find(([name]) => name === nameOf(type, identity))?.[1]
+  return `${type} ${canonical(value)}`
+}
+
+const split = <A>(values: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> =>
+  Array.from({ length: Math.ceil(values.length / size) }, (_, i) => values.slice(i * size, (i + 1) * size))
+
+/** One look: those types and leads, from just before the oldest date on. */
+export const readBack = (
+  activities: Activities,
+  sent: ReadonlyArray<CustomActivity>,
+  options: {
+    /** The attribute that tells records apart; without it, content does. */
+    readonly identity: string | undefined
+    readonly maxCalls: number
+    /** Stored activities that are known to be something else. */
+    readonly isKnown: (marketoGUID: string) => boolean
+  },
+): Effect.Effect<Found, MarketoError> =>
+  Effect.gen(function* () {
+    const nameOf = namesOf(yield* activities.types)
+    const waiting = new Map<string, Array<number>>()
+    for (const [index, activity] of sent.entries()) {
+      const key = keyOfSent(activity, options.identity, nameOf)
+      waiting.set(key, [...(waiting.get(key) ?? []), index])
+    }
+    const guids: Array<Option.Option<string>> = sent.map(() => Option.none())
+    const types = [...new Set(sent.map((activity) => activity.activityTypeId))]
+    const leads = [...new Set(sent.map((activity) => String(activity.leadId)))]
+    const oldest = Math.min(...sent.map((activity) => DateTime.toEpochMillis(activity.activityDate)))
+    const now = DateTime.toEpochMillis(yield* DateTime.now)
+    const since = DateTime.unsafeMake(Math.min(oldest - 1_000, now))
+    let calls = 0
+    for (const leadIds of split(leads, LEADS_A_CALL)) {
+      let moreResult = true
+      const pages = activities.pages(Feed.leadActivities({ activityTypeIds: types, leadIds }), {
+        since,
+        undecodable: "keep",
+        concurrency: 1,
+      })
+      yield* pages.pipe(
+        Stream.take(Math.max(0, options.maxCalls - calls)),
+        Stream.runForEach((page) =>
+          Effect.sync(() => {
+            calls++
+            moreResult = page.moreResult
+            for (const record of Chunk.toReadonlyArray(page.records)) {
+              if (options.isKnown(record.identity)) continue
+              const index = waiting.get(keyOfStored(record, options.identity, nameOf))?.shift()
+              if (index !== undefined) guids[index] = Option.some(record.identity)
+            }
+          }),
+        ),
+      )
+      if (moreResult) return { guids, isComplete: false }
+    }
+    return { guids, isComplete: true }
+  })

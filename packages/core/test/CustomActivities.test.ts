@@ -1,0 +1,412 @@
+import { assert, describe, it } from "@effect/vitest"
+import { CustomActivities, CustomActivity, ErrorCode, type MarketoError } from "@effect-marketo/core"
+import { Chunk, DateTime, Effect, Either, FastCheck, Fiber, Queue, Ref, Schema, Stream, TestClock } from "effect"
+import { type Answer, type Sent, stub } from "./support/stub.js"
+
+const activity = (leadId: number | string, value: unknown = leadId): CustomActivity.CustomActivity => ({
+  leadId,
+  activityDate: DateTime.unsafeMake("2026-01-20T10:00:00Z"),
+  activityTypeId: 100_001,
+  primaryAttributeValue: "Sea Kayak",
+  attributes: [{ apiName: "rentalId", value: String(value) }],
+})
+
+const leadsOf = (sent: Sent): ReadonlyArray<number> =>
+  (JSON.parse(sent.body ?? "{}").input as ReadonlyArray<{ leadId: number }>).map(({ leadId }) => leadId)
+
+/** Adds every record; its lead's id is its marketoGUID. */
+const added = (sent: Sent): Answer =>
+  JSON.stringify({
+    requestId: "1#2",
+    success: true,
+    result: leadsOf(sent).map((id) => ({ id, marketoGUID: String(id), status: "added" })),
+  })
+
+const range = (count: number, from = 1) => Array.from({ length: count }, (_, i) => from + i)
+
+const addAll = <I>(
+  input: Stream.Stream<I>,
+  toActivity: (i: I) => CustomActivity.CustomActivity,
+  options?: CustomActivities.AddAllOptions,
+) =>
+  Effect.flatMap(CustomActivities.CustomActivities, (service) =>
+    Effect.map(Stream.runCollect(service.addAll(input, toActivity, options)), Chunk.toReadonlyArray),
+  )
+
+describe("the record's text", () => {
+  it("is that of Marketo's documentation, byte for byte", () => {
+    const text = CustomActivity.toJson({
+      leadId: 1001,
+      activityDate: DateTime.unsafeMakeZoned("2013-09-26T06:56:35+07:00", {
+        timeZone: DateTime.zoneMakeOffset(7 * 3_600_000),
+      }),
+      activityTypeId: 1001,
+      primaryAttributeValue: "Game Giveaway",
+      attributes: [
+        { name: "URL", value: 'http://www.example.com/kayak?a="ü"' },
+        { apiName: "hours", value: 2.5 },
+        { apiName: "paid", value: true },
+        { apiName: "at", value: DateTime.unsafeMake("2026-01-20T10:00:00.999Z") },
+        { apiName: "big", value: 9007199254740993n },
+      ],
+    })
+    assert.deepStrictEqual(
+      text,
+      Either.right(
+        '{"leadId":1001,"activityDate":"2013-09-26T06:56:35+07:00","activityTypeId":1001,"primaryAttributeValue":"Game Giveaway","attributes":[{"name":"URL","value":"http://www.example.com/kayak?a=\\"ü\\""},{"apiName":"hours","value":2.5},{"apiName":"paid","value":true},{"apiName":"at","value":"2026-01-20T10:00:00Z"},{"apiName":"big","value":9007199254740993}]}',
+      ),
+    )
+  })
+
+  it.prop(
+    "is JSON that reads back as what was given",
+    [
+      FastCheck.bigInt({ min: 1n, max: 2n ** 63n - 1n }),
+      FastCheck.string({ unit: "binary" }),
+      FastCheck.array(
+        FastCheck.tuple(
+          FastCheck.string({ minLength: 1 }),
+          FastCheck.oneof(
+            FastCheck.string(),
+            FastCheck.boolean(),
+            FastCheck.double({ noNaN: true, noDefaultInfinity: true }),
+          ),
+        ),
+      ),
+    ],
+    ([leadId, primaryAttributeValue, attributes]) => {
+      const given = {
+        ...activity(String(leadId)),
+        primaryAttributeValue,
+        attributes: attributes.map(([name, value]) => ({ name, value })),
+      }
+      const text = Either.getOrThrow(CustomActivity.toJson(given))
+      assert.include(text, `"leadId":${leadId},`)
+      const read = JSON.parse(text)
+      assert.deepStrictEqual(
+        [read.primaryAttributeValue, read.attributes],
+        [
+          primaryAttributeValue,
+          given.attributes.map(({ name, value }) => ({ name, value: Object.is(value, -0) ? 0 : value })),
+        ],
+      )
+    },
+  )
+
+  const cases: ReadonlyArray<readonly [string, Partial<Record<keyof CustomActivity.CustomActivity, unknown>>, string]> =
+    [
+      ["lead 0", { leadId: 0 }, "leadId"],
+      ["a rounded lead id", { leadId: 2 ** 53 }, "leadId"],
+      ["a lead id that is none", { leadId: "7x" }, "leadId"],
+      ["NaN as lead", { leadId: Number.NaN }, "leadId"],
+      ["an invalid date", { activityDate: new Date("x") }, "activityDate"],
+      ["no date", { activityDate: undefined }, "activityDate"],
+      ["a type that is none", { activityTypeId: 1.5 }, "activityTypeId"],
+      ["no primary value", { primaryAttributeValue: undefined }, "primaryAttributeValue"],
+      [
+        "NaN",
+        {
+          attributes: [
+            { apiName: "a", value: 1 },
+            { apiName: "b", value: Number.NaN },
+          ],
+        },
+        "attributes.1.value",
+      ],
+      ["Infinity", { attributes: [{ apiName: "a", value: Number.POSITIVE_INFINITY }] }, "attributes.0.value"],
+      ["undefined", { attributes: [{ apiName: "a", value: undefined }] }, "attributes.0.value"],
+      ["null", { attributes: [{ name: "a", value: null }] }, "attributes.0.value"],
+      ["an object", { attributes: [{ name: "a", value: { b: 1 } }] }, "attributes.0.value"],
+      ["a Date", { attributes: [{ name: "a", value: new Date(0) }] }, "attributes.0.value"],
+      ["no name", { attributes: [{ value: 1 }] }, "attributes.0.name"],
+      ["an empty apiName", { attributes: [{ apiName: "", value: 1 }] }, "attributes.0.apiName"],
+    ]
+  for (const [what, members, field] of cases) {
+    it(`${what} is an error with the path`, () => {
+      const result = CustomActivity.toJson({ ...activity(1), ...members } as CustomActivity.CustomActivity)
+      assert.deepStrictEqual(
+        Either.mapLeft(result, (e) => e.field),
+        Either.left(field),
+      )
+    })
+  }
+})
+
+describe("add", () => {
+  it.effect("one call, a result for each record by position, all codes of errors and reasons", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = yield* stub([
+        '{"requestId":"1#2","success":true,"result":[{"id":50,"marketoGUID":"50","status":"added"},{"status":"skipped","errors":[{"code":"1004","message":"Lead not found"},{"code":1006}]},{"status":"skipped","reasons":[{"code":"1003","message":"x"}]},{"id":51,"status":"added"}]}',
+      ])
+      const results = yield* Effect.flatMap(CustomActivities.CustomActivities, (service) =>
+        service.add(Chunk.make(activity(1), activity(2), activity(3), activity(4))),
+      ).pipe(Effect.provide(layer))
+      assert.deepStrictEqual(Chunk.toReadonlyArray(results), [
+        { _tag: "Added", marketoGUID: "50", confirmedBy: "answer" },
+        {
+          _tag: "Skipped",
+          codes: [
+            { code: "1004", message: "Lead not found" },
+            { code: "1006", message: "" },
+          ],
+        },
+        { _tag: "Skipped", codes: [{ code: "1003", message: "x" }] },
+        { _tag: "Added", marketoGUID: "51", confirmedBy: "answer" },
+      ])
+      const [sent] = yield* calls
+      assert.strictEqual(sent?.method, "POST")
+      assert.isTrue(sent?.url.endsWith("/rest/v1/activities/external.json"))
+      assert.strictEqual(sent?.headers["content-type"], "application/json")
+      assert.deepStrictEqual(Object.keys(JSON.parse(sent?.body ?? "")), ["input"])
+    }),
+  )
+
+  for (const [what, batch, field] of [
+    ["301 records", range(301).map((i) => activity(i)), "input"],
+    ["over 1 MB", range(20).map((i) => ({ ...activity(i), primaryAttributeValue: "ü".repeat(30_000) })), "input"],
+    ["an invalid record", [activity(1), activity(2), { ...activity(3), leadId: -1 }], "2.leadId"],
+  ] as const) {
+    it.effect(`${what}: a typed error and no call`, () =>
+      Effect.gen(function* () {
+        const { layer, sent } = yield* stub([added])
+        const error = yield* Effect.flatMap(CustomActivities.CustomActivities, (service) =>
+          Effect.flip(
+            service.add(Chunk.unsafeFromArray([...batch]) as Chunk.NonEmptyChunk<CustomActivity.CustomActivity>),
+          ),
+        ).pipe(Effect.provide(layer))
+        assert.deepStrictEqual([error._tag, "field" in error && error.field], ["InvalidRequest", field])
+        assert.deepStrictEqual(yield* sent, [])
+      }),
+    )
+  }
+
+  it.effect("is not repeated by the client where the outcome is unknown", () =>
+    Effect.gen(function* () {
+      for (const row of ErrorCode.table.filter(
+        (r) => r.execution === "Unknown" && (r.level === "HTTP" || r.level === "Response"),
+      )) {
+        const answer =
+          row.level === "HTTP"
+            ? row.code === "5xx"
+              ? 503
+              : Number(row.code)
+            : `{"success":false,"errors":[{"code":"${row.code}"}]}`
+        const { calls, layer } = yield* stub([answer])
+        const error = yield* Effect.flatMap(CustomActivities.CustomActivities, (service) =>
+          Effect.flip(service.add(Chunk.make(activity(1)))),
+        ).pipe(Effect.provide(layer))
+        assert.deepStrictEqual(
+          [row.code, "execution" in error && error.execution, (yield* calls).length],
+          [row.code, "Unknown", 1],
+        )
+      }
+    }),
+  )
+})
+
+describe("addAll", () => {
+  it.effect("no input, no call", () =>
+    Effect.gen(function* () {
+      const { layer, sent } = yield* stub([added])
+      assert.deepStrictEqual(yield* Effect.provide(addAll(Stream.empty, activity), layer), [])
+      assert.deepStrictEqual(yield* sent, [])
+    }),
+  )
+
+  it.effect("10,000 records from a backlog are 34 calls, each input back with its outcome, in order", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = yield* stub([added], { limits: { calls: 10_000 } })
+      const inputs = range(10_000).map((offset) => ({ offset }))
+      const outcomes = yield* Effect.provide(
+        addAll(Stream.rechunk(Stream.fromIterable(inputs), 37), ({ offset }) => activity(offset)),
+        layer,
+      )
+      assert.deepStrictEqual(
+        outcomes.map(([i]) => i),
+        inputs,
+      )
+      assert.isTrue(outcomes.every(([i, o]) => o._tag === "Added" && o.marketoGUID === String(i.offset)))
+      assert.strictEqual((yield* calls).length, 34)
+    }),
+  )
+
+  it.effect.prop(
+    "nothing lost, order kept, never over 300 records or 1 MB, whatever the sizes and chunks, multi-byte text included",
+    [
+      FastCheck.array(
+        FastCheck.tuple(
+          FastCheck.constantFrom(0, 1, 10, 1_000, 20_000, 200_000, 350_000),
+          FastCheck.constantFrom("a", "ü", "東", "😀"),
+        ),
+        { maxLength: 120 },
+      ),
+      FastCheck.integer({ min: 1, max: 50 }),
+      FastCheck.integer({ min: 1, max: 300 }),
+      FastCheck.integer({ min: 1, max: 4 }),
+    ],
+    ([sizes, chunk, maxCount, concurrency]) =>
+      Effect.gen(function* () {
+        const { calls, layer } = yield* stub([added], { limits: { calls: 10_000 } })
+        const toActivity = (i: number) => {
+          const [size = 0, text = ""] = sizes[i - 1] ?? []
+          return { ...activity(i), primaryAttributeValue: text.repeat(size) }
+        }
+        const input = Stream.rechunk(Stream.fromIterable(range(sizes.length)), chunk)
+        const outcomes = yield* Effect.provide(addAll(input, toActivity, { batch: { maxCount }, concurrency }), layer)
+        assert.deepStrictEqual(
+          outcomes.map(([i]) => i),
+          range(sizes.length),
+        )
+        const sent = yield* calls
+        for (const call of sent) {
+          assert.isAtMost(leadsOf(call).length, maxCount)
+          assert.isAtMost(Buffer.byteLength(call.body ?? ""), 1_000_000)
+        }
+        const tooLarge = outcomes.filter(([, o]) => o._tag === "Parked").map(([i]) => i)
+        const expected = range(sizes.length).filter(
+          (i) => Buffer.byteLength(Either.getOrThrow(CustomActivity.toJson(toActivity(i)))) > 999_980,
+        )
+        assert.deepStrictEqual(tooLarge, expected)
+        assert.deepStrictEqual(
+          sent.flatMap(leadsOf).sort((a, b) => a - b),
+          range(sizes.length).filter((i) => !expected.includes(i)),
+        )
+      }),
+    { fastCheck: { numRuns: 40 } },
+  )
+
+  it.effect("a record that is invalid is parked alone, the others are written", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = yield* stub([added])
+      const outcomes = yield* Effect.provide(addAll(Stream.make(1, -2, 3), activity), layer)
+      assert.deepStrictEqual(
+        outcomes.map(([i, o]) => [i, o._tag]),
+        [
+          [1, "Added"],
+          [-2, "Parked"],
+          [3, "Added"],
+        ],
+      )
+      const [, parked] = outcomes[1] ?? []
+      assert.strictEqual(
+        parked?._tag === "Parked" && parked.error._tag === "InvalidRequest" && parked.error.field,
+        "leadId",
+      )
+      assert.deepStrictEqual((yield* calls).map(leadsOf), [[1, 3]])
+    }),
+  )
+
+  it.effect("only invalid records: no call", () =>
+    Effect.gen(function* () {
+      const { layer, sent } = yield* stub([added])
+      const outcomes = yield* Effect.provide(addAll(Stream.make(-1, -2), activity), layer)
+      assert.deepStrictEqual(
+        outcomes.map(([, o]) => o._tag),
+        ["Parked", "Parked"],
+      )
+      assert.deepStrictEqual(yield* sent, [])
+    }),
+  )
+
+  it.effect("a slow input is cut by age", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = yield* stub([added])
+      const queue = yield* Queue.unbounded<number>()
+      const fiber = yield* Effect.fork(
+        Effect.provide(
+          addAll(Stream.take(Stream.fromQueue(queue), 4), activity, { batch: { maxWait: "10 seconds" } }),
+          layer,
+        ),
+      )
+      yield* queue.offer(1)
+      yield* TestClock.adjust("9 seconds")
+      yield* queue.offer(2)
+      assert.strictEqual((yield* calls).length, 0)
+      yield* TestClock.adjust("1 seconds")
+      assert.deepStrictEqual((yield* calls).map(leadsOf), [[1, 2]])
+      yield* TestClock.adjust("1 hours")
+      yield* queue.offerAll([3, 4])
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual((yield* calls).map(leadsOf), [
+        [1, 2],
+        [3, 4],
+      ])
+    }),
+  )
+
+  it.effect("when the input fails, what came before is written first", () =>
+    Effect.gen(function* () {
+      class Broken extends Schema.TaggedError<Broken>()("Broken", {}) {}
+      const { calls, layer } = yield* stub([added])
+      const seen = yield* Ref.make<ReadonlyArray<number>>([])
+      const service = yield* Effect.provide(CustomActivities.CustomActivities, layer)
+      const error = yield* service.addAll(Stream.concat(Stream.make(1, 2), Stream.fail(new Broken())), activity).pipe(
+        Stream.runForEach(([i]) => Ref.update(seen, (all) => [...all, i])),
+        Effect.flip,
+      )
+      assert.strictEqual(error._tag, "Broken")
+      assert.deepStrictEqual([yield* Ref.get(seen), (yield* calls).map(leadsOf)], [[1, 2], [[1, 2]]])
+    }),
+  )
+
+  it.effect("413 halves at once, down to one record, which is parked alone", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = yield* stub([(sent) => (leadsOf(sent).includes(5) ? 413 : added(sent))], {
+        limits: { calls: 10_000 },
+      })
+      const outcomes = yield* Effect.provide(addAll(Stream.fromIterable(range(10)), activity), layer)
+      assert.deepStrictEqual(
+        outcomes.map(([i, o]) => [i, o._tag]),
+        range(10).map((i) => [i, i === 5 ? "Parked" : "Added"]),
+      )
+      assert.deepStrictEqual((yield* calls).map(leadsOf).slice(0, 4), [range(10), range(5), range(3), [4, 5]])
+    }),
+  )
+
+  it.effect("a refusal for good ends the stream; what was written before has come back", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* stub([added, 413, added, '{"success":false,"errors":[{"code":"603"}]}'])
+      const service = yield* Effect.provide(CustomActivities.CustomActivities, layer)
+      const seen = yield* Ref.make<ReadonlyArray<number>>([])
+      const error = yield* service.addAll(Stream.fromIterable(range(10)), activity, { batch: { maxCount: 4 } }).pipe(
+        Stream.runForEach(([i]) => Ref.update(seen, (all) => [...all, i])),
+        Effect.flip,
+      )
+      assert.strictEqual(error._tag === "Unauthorized" && error.reason, "Permission")
+      assert.deepStrictEqual(yield* Ref.get(seen), [1, 2, 3, 4, 5, 6])
+    }),
+  )
+})
+
+describe("sink", () => {
+  it.effect("hands every outcome on, and ends when all are", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = yield* stub([added])
+      const seen = yield* Ref.make<ReadonlyArray<string>>([])
+      yield* Stream.fromIterable(range(700)).pipe(
+        Stream.map((i) => activity(i)),
+        Stream.run(
+          CustomActivities.sink((outcomes) =>
+            Ref.update(seen, (all) => [...all, ...Chunk.map(outcomes, ([a]) => String(a.leadId))]),
+          ),
+        ),
+        Effect.provide(layer),
+      )
+      assert.deepStrictEqual(yield* Ref.get(seen), range(700).map(String))
+      assert.strictEqual((yield* calls).length, 3)
+    }),
+  )
+
+  it.effect("fails when writing does, also with input to come", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* stub(['{"success":false,"errors":[{"code":"610"}]}'])
+      const error: MarketoError.MarketoError = yield* Stream.iterate(1, (i) => i + 1).pipe(
+        Stream.map((i) => activity(i)),
+        Stream.run(CustomActivities.sink(() => Effect.void)),
+        Effect.provide(layer),
+        Effect.flip,
+      )
+      assert.strictEqual(error._tag, "Rejected")
+    }),
+  )
+})
