@@ -673,6 +673,6 @@ describe("life cycle", () => {
           Record.map(state, statusOf),
         )
       }).pipe(Effect.provide(simulated({ activities: 0, customTypes: [], customTypeErrors }))),
-    { fastCheck: { numRuns: 100 } },
+    { fastCheck: { numRuns: 50 } },
   )
 })
