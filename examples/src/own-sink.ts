@@ -9,7 +9,7 @@
  *     received 300 activities
  *     received 300 activities
  *     received 300 activities
- *     received 80 activities
+ *     received 89 activities
  */
 import { createServer } from "node:http"
 import {
