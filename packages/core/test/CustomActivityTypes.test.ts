@@ -622,7 +622,11 @@ describe("life cycle", () => {
   }
 
   const step = FastCheck.record({
-    name: FastCheck.constantFrom(...Object.keys(operations)),
+    // a type's way back to nothing is short: as many deletions as other operations would leave little else to see
+    name: FastCheck.oneof(
+      { weight: 20, arbitrary: FastCheck.constantFrom(...Object.keys(operations).filter((name) => name !== "delete")) },
+      { weight: 1, arbitrary: FastCheck.constant("delete") },
+    ),
     type: FastCheck.constantFrom("acmeRent", "acmeReturn"),
     attribute: FastCheck.constantFrom("a", "b"),
   })
@@ -643,7 +647,7 @@ describe("life cycle", () => {
   it.effect.prop(
     "any operations in any order: the status the model says, or a refusal that changes nothing",
     [
-      FastCheck.array(step, { minLength: 8, maxLength: 30 }),
+      FastCheck.array(step, { minLength: 30, maxLength: 40 }),
       // where Marketo puts these refusals is documented nowhere
       FastCheck.constantFrom("response" as const, "record" as const),
     ],
@@ -673,6 +677,6 @@ describe("life cycle", () => {
           Record.map(state, statusOf),
         )
       }).pipe(Effect.provide(simulated({ activities: 0, customTypes: [], customTypeErrors }))),
-    { fastCheck: { numRuns: 50 } },
+    { fastCheck: { numRuns: 30 } },
   )
 })
