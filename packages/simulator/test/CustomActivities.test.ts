@@ -287,7 +287,7 @@ describe("reading back", () => {
         (yield* written).map((activity) => activity.text),
         texts,
       )
-    }).pipe(provide({ visibilityDelay: "1 minute" })),
+    }).pipe(provide({ activities: 512, visibilityDelay: "1 minute" })),
   )
 
   it.effect("an old date is a late arrival: a reader at the end of the log sees it, and ids go on", () =>
