@@ -30,8 +30,8 @@ const callsOf = async ({ url }: Server): Promise<ReadonlyArray<Call>> => {
     .filter(({ endpoint }) => endpoint === "activities")
 }
 
-const row = (types: number, latencyMillis: number): Promise<ReadonlyArray<string>> =>
-  withServer<Server, ReadonlyArray<string>>("limitedServer", [types, latencyMillis], async (server) => {
+const row = (pages: number, types: number, latencyMillis: number): Promise<ReadonlyArray<string>> =>
+  withServer<Server, ReadonlyArray<string>>("limitedServer", [pages, types, latencyMillis], async (server) => {
     await runReader("limitedReader", [server.url, server.clientId, server.clientSecret, types])
     const calls = await callsOf(server)
     const full = Math.floor((calls.length - 1) / 100) * 100
@@ -49,8 +49,8 @@ const row = (types: number, latencyMillis: number): Promise<ReadonlyArray<string
     ]
   })
 
-export const limits = async (): Promise<string> =>
+export const limits = async (pages: number): Promise<string> =>
   table(
     ["", "calls", "activities/s", "ceiling", "of the ceiling", "refused (606)"],
-    [await row(10, 200), await row(60, 1_000)],
+    [await row(pages, 10, 200), await row(pages, 60, 1_000)],
   )
