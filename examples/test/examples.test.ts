@@ -95,3 +95,16 @@ it.scopedLive(
     }),
   limit,
 )
+
+it.live(
+  "custom-activities accounts for every record over a connection that breaks after executing",
+  () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run("custom-activities")
+      assert.strictEqual(code, 0, stderr)
+      const counts = new Map(linesOf(stdout).map((line) => [line.slice(0, 30).trim(), Number(line.slice(30))]))
+      assert.deepStrictEqual([...counts.values()], [0, 683, 25, 292, 5, 975, 0], stdout)
+      assert.strictEqual(counts.get("stored twice"), 0)
+    }),
+  limit,
+)

@@ -2,6 +2,7 @@
 import { ErrorCode } from "@effect-marketo/core"
 import type { Simulator } from "@effect-marketo/simulator"
 import { Effect, Metric, MetricState } from "effect"
+import { table } from "../table.js"
 import type { Account } from "./account.js"
 
 type Row = readonly [name: string, value: number]
@@ -32,10 +33,3 @@ export const report = (simulator: Simulator.Service, result: Account): Effect.Ef
       ["repeated", result.repeated],
     ])
   })
-
-const table = (rows: ReadonlyArray<Row>): string => {
-  const cells = rows.map(([name, value]) => [name, value.toLocaleString("en")] as const)
-  const left = Math.max(...cells.map(([name]) => name.length))
-  const right = Math.max(...cells.map(([, value]) => value.length))
-  return cells.map(([name, value]) => `${name.padEnd(left)}  ${value.padStart(right)}`).join("\n")
-}
