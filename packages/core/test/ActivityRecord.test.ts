@@ -70,7 +70,7 @@ describe("the text of elements", () => {
         JSON.parse(text).result,
         values.map((v) => JSON.parse(v)),
       )
-      const found = jsonText.elements(jsonText.member(text, "result") ?? "")
+      const found = jsonText.elements(text, "result")
       assert.deepStrictEqual(
         found,
         values.map((v) => v.trim()),

@@ -12,6 +12,8 @@ type Guard = (input: unknown) => boolean
 export const compile = <A, I>(schema: Schema.Schema<A, I>): ((input: unknown) => input is I) =>
   fromAST(schema.ast) as (input: unknown) => input is I
 
+const noOptions: SchemaAST.ParseOptions = {}
+
 const fromAST = (ast: SchemaAST.AST): Guard => {
   switch (ast._tag) {
     case "UnknownKeyword":
@@ -28,7 +30,7 @@ const fromAST = (ast: SchemaAST.AST): Guard => {
       return fromUnion(ast.types.map(fromAST))
     case "Refinement": {
       const from = fromAST(ast.from)
-      return (input) => from(input) && Option.isNone(ast.filter(input, {}, ast))
+      return (input) => from(input) && Option.isNone(ast.filter(input, noOptions, ast))
     }
     case "TupleType":
       return fromArray(ast)
@@ -69,10 +71,14 @@ const fromStruct = (ast: SchemaAST.TypeLiteral): Guard => {
   return (input) => {
     if (typeof input !== "object" || input === null || Array.isArray(input)) return false
     const object = input as Readonly<Record<PropertyKey, unknown>>
-    for (const { guard, name, optional } of members) {
+    // with an index: this runs for every attribute of every record
+    for (let i = 0; i < members.length; i++) {
+      const { guard, name, optional } = members[i] as (typeof members)[number]
       const value = object[name]
-      if (!guard(value) && !(value === undefined && optional)) return false
-      if (value === undefined && !optional && !(name in object)) return false
+      if (value === undefined) {
+        // most optional members are absent from most elements
+        if (!optional && !(name in object && guard(value))) return false
+      } else if (!guard(value)) return false
     }
     return true
   }

@@ -45,7 +45,7 @@ export const decode = (
   wanted: ReadonlySet<number> | undefined,
 ): Effect.Effect<Decoded, Undecodable> => {
   const elements = (answer.json.result ?? []) as ReadonlyArray<unknown>
-  const texts = elements.length === 0 ? [] : jsonText.elements(jsonText.member(answer.text, "result") ?? "")
+  const texts = elements.length === 0 ? [] : jsonText.elements(answer.text, "result")
   const records: Array<ActivityRecord.ActivityRecord<AnyActivity>> = []
   const rejected: Array<ActivityRecord.Rejected> = []
   let newest = Number.NEGATIVE_INFINITY
