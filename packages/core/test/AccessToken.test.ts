@@ -85,6 +85,47 @@ describe("AccessToken", () => {
     }).pipe(Effect.provide(simulated({ latency: "1 seconds" }))),
   )
 
+  it.effect("a call in the last 10 seconds of a token's life asks identity first", () =>
+    Effect.gen(function* () {
+      yield* get
+      yield* TestClock.adjust("49 seconds")
+      yield* get
+      assert.strictEqual(yield* identityCalls, 1)
+      yield* TestClock.adjust("2 seconds")
+      yield* flowing(get)
+      assert.strictEqual(yield* identityCalls, 3)
+      const [first, , third] = yield* apiCalls
+      assert.strictEqual((third?.at ?? 0) - (first?.at ?? 0), 60_000)
+    }).pipe(Effect.provide(simulated({ tokenLifetime: "60 seconds" }))),
+  )
+
+  it.effect("a renewal that fails is shared by all who wait for it; the next caller tries afresh", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "http", status: 502, match: { endpoint: "identity" }, times: 9 })
+      const results = yield* flowing(
+        Effect.all(
+          Array.from({ length: 10 }, () => Effect.either(get)),
+          { concurrency: "unbounded" },
+        ),
+      )
+      assert.isTrue(results.every((result) => result._tag === "Left" && result.left._tag === "Unavailable"))
+      assert.strictEqual(yield* identityCalls, 9)
+      yield* get
+      assert.strictEqual(yield* identityCalls, 10)
+    }).pipe(Effect.provide(simulated())),
+  )
+
+  it.effect("a lifetime counts from the call that brought the token, not from the repeats before it", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "http", status: 502, match: { endpoint: "identity" }, times: 8 })
+      yield* simulator.fault({ fault: "expiresIn", seconds: 80, match: { endpoint: "identity" }, times: 1_000 })
+      yield* flowing(get)
+      assert.deepStrictEqual([yield* identityCalls, (yield* apiCalls).length], [9, 1])
+    }).pipe(Effect.provide(simulated())),
+  )
+
   it.effect("a nearly dead token is waited out", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
@@ -127,6 +168,16 @@ describe("AccessToken", () => {
     }).pipe(Effect.provide(simulated())),
   )
 
+  it.effect("a spurious 601 fails one call, not those of the token's whole hour", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "error", code: 601, match: { endpoint: "types" } })
+      const error = yield* Effect.flip(flowing(get))
+      assert.strictEqual(error._tag === "Unauthorized" && error.reason, "Token")
+      yield* get
+    }).pipe(Effect.provide(simulated())),
+  )
+
   it.effect("wrong credentials fail at once and say so", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
@@ -135,6 +186,38 @@ describe("AccessToken", () => {
       assert.strictEqual(error._tag === "Unauthorized" && error.reason, "Credentials")
       assert.include(error.message, "client id or the client secret")
       assert.strictEqual(yield* identityCalls, 1)
+    }).pipe(Effect.provide(simulated())),
+  )
+
+  for (const word of ["invalid_client", "unauthorized", "unauthorized_client"]) {
+    it.effect(`wrong credentials told with HTTP 200 (${word}) likewise`, () =>
+      Effect.gen(function* () {
+        const simulator = yield* Simulator.Simulator
+        const body = JSON.stringify({ error: word, error_description: "no such client" })
+        yield* simulator.fault({ fault: "malformed", body, match: { endpoint: "identity" }, times: 1_000 })
+        const error = yield* flowing(Effect.flip(get))
+        assert.strictEqual(error._tag === "Unauthorized" && error.reason, "Credentials")
+        assert.strictEqual(yield* identityCalls, 1)
+      }).pipe(Effect.provide(simulated())),
+    )
+  }
+
+  it.effect("another OAuth error says nothing of credentials: it is repeated", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      const body = JSON.stringify({ error: "temporarily_unavailable" })
+      yield* simulator.fault({ fault: "malformed", body, match: { endpoint: "identity" } })
+      yield* flowing(get)
+      assert.strictEqual(yield* identityCalls, 2)
+    }).pipe(Effect.provide(simulated())),
+  )
+
+  it.effect("a proxy's 403 says nothing of credentials", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "http", status: 403, match: { endpoint: "identity" } })
+      const error = yield* Effect.flip(get)
+      assert.deepStrictEqual(error._tag === "Rejected" && [error.endpoint, error.codes], ["identity", ["403"]])
     }).pipe(Effect.provide(simulated())),
   )
 

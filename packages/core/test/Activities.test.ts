@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Activities, type Checkpoint, Feed, type MarketoError } from "@effect-marketo/core"
 import { Simulator } from "@effect-marketo/simulator"
 import { Chunk, DateTime, Effect, Exit, FastCheck, Option, Stream, TestClock } from "effect"
-import { flowing, now, simulated, since } from "./support/simulated.js"
+import { flowing, many, now, simulated, since } from "./support/simulated.js"
 import { stub } from "./support/stub.js"
 
 const collect = <A>(feed: Feed.Feed<A>, start: Activities.Start) =>
@@ -13,16 +13,12 @@ const collect = <A>(feed: Feed.Feed<A>, start: Activities.Start) =>
 const textsOf = (pages: ReadonlyArray<{ readonly records: Chunk.Chunk<{ readonly text: string }> }>) =>
   pages.flatMap((page) => Chunk.toReadonlyArray(page.records).map((record) => record.text))
 
-/** Types that every instance has: five chains of ten. */
-const many = [
-  1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 13, 19, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 34, 35, 36, 38, 39, 40, 41,
-  42, 43, 44, 45, 46, 47, 48, 100, 101, 102, 104, 106, 108, 110, 111, 112,
-]
-
 const visits = Feed.leadActivities({ activityTypeIds: [1] })
 
 const page = (members: Record<string, unknown>) =>
   JSON.stringify({ requestId: "1#2", success: true, nextPageToken: "NEXT=", moreResult: false, ...members })
+
+const element = (activityDate: string) => ({ id: 1, leadId: 7, activityDate, activityTypeId: 1, attributes: [] })
 
 const pagingToken = '{"requestId":"1#2","success":true,"nextPageToken":"FIRST="}'
 
@@ -179,6 +175,48 @@ describe("paging", () => {
   )
 })
 
+describe("through", () => {
+  const throughs = (...replies: Parameters<typeof stub>[0]) =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(DateTime.toEpochMillis(now))
+      const { layer } = yield* stub([pagingToken, ...replies])
+      const pages = yield* Effect.provide(collect(visits, { since }), layer)
+      for (const { positions, through } of pages) assert.deepStrictEqual(positions[0]?.through, through)
+      return pages.map((p) => DateTime.formatIso(p.through).slice(0, 19))
+    })
+
+  it.effect("never goes back when dates fall", () =>
+    Effect.gen(function* () {
+      const dates = ["2026-01-20T00:00:00Z", "2026-01-10T00:00:00Z"]
+      const read = yield* throughs(
+        ...dates.map((at, i) => page({ moreResult: true, nextPageToken: `${i}=`, result: [element(at)] })),
+        page({}),
+      )
+      assert.deepStrictEqual(read, ["2026-01-20T00:00:00", "2026-01-20T00:00:00", "2026-02-01T00:00:00"])
+    }),
+  )
+
+  it.effect("never goes into the future with an activity's date", () =>
+    Effect.gen(function* () {
+      const future = [element("2031-01-01T00:00:00Z")]
+      const read = yield* throughs(page({ moreResult: true, nextPageToken: "A=", result: future }), page({}))
+      assert.deepStrictEqual(read, ["2026-02-01T00:00:00", "2026-02-01T00:00:00"])
+    }),
+  )
+
+  it.effect("of several chains is that of the one furthest behind", () =>
+    Effect.gen(function* () {
+      const pages = yield* collect(Feed.leadActivities({ activityTypeIds: many }), { since, batchSize: 40 })
+      const behind = pages.map((p) => p.positions.map(({ through }) => DateTime.toEpochMillis(through)))
+      assert.deepStrictEqual(
+        pages.map((p) => DateTime.toEpochMillis(p.through)),
+        behind.map((throughs) => Math.min(...throughs)),
+      )
+      assert.isTrue(behind.some((throughs) => Math.min(...throughs) < Math.max(...throughs)))
+    }).pipe(Effect.provide(simulated({ activities: 600 }))),
+  )
+})
+
 describe("chains", () => {
   it.effect("any number of types is read as chains of ten, each token only with its own query", () =>
     Effect.gen(function* () {
@@ -211,6 +249,29 @@ describe("chains", () => {
       yield* flowing(collect(Feed.leadActivities({ activityTypeIds: many }), { since, concurrency: 3 }))
       assert.strictEqual(yield* simulator.peakConcurrency, 3)
     }).pipe(Effect.provide(simulated({ activities: 500, latency: "1 seconds" }))),
+  )
+
+  it.effect("reads five at once unless told otherwise", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      const own = Array.from({ length: 10 }, (_, i) => 100_001 + i)
+      yield* flowing(collect(Feed.leadActivities({ activityTypeIds: [...many, ...own] }), { since }))
+      const chains = (yield* simulator.calls).flatMap((c) => c.query.activityTypeIds ?? [])
+      assert.strictEqual(new Set(chains).size, 6)
+      assert.strictEqual(yield* simulator.peakConcurrency, 5)
+    }).pipe(
+      Effect.provide(
+        simulated({
+          activities: 500,
+          latency: "1 seconds",
+          customTypes: Array.from({ length: 10 }, (_, i) => ({
+            apiName: `type${i}`,
+            name: `Type ${i}`,
+            primaryAttribute: { apiName: "name", name: "Name", dataType: "string" as const },
+          })),
+        }),
+      ),
+    ),
   )
 
   it.effect("an added type starts a chain of its own at since; a removed one stays in its query and is dropped", () =>
@@ -392,6 +453,17 @@ describe("elements that cannot be decoded", () => {
     }).pipe(Effect.provide(simulated({ activities: 0 }))),
   )
 
+  it.effect("stream has nowhere to keep them: it fails, whatever its options were made for", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.add([{ activityTypeId: 1 }, ...bad])
+      const activities = yield* Activities.Activities
+      const start: Activities.Start = { since, undecodable: "keep" }
+      const error = yield* Effect.flip(Stream.runDrain(activities.stream(visits, start)))
+      assert.strictEqual(error._tag === "Undecodable" && error.index, 1)
+    }).pipe(Effect.provide(simulated({ activities: 0 }))),
+  )
+
   it.effect("keep: the rest goes on, and nothing is dropped", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
@@ -423,5 +495,46 @@ describe("a paging token that Marketo refuses", () => {
       assert.include(error.message, DateTime.formatIso(seen[1]?.through ?? now))
       assert.include(error.message, "Nothing was skipped")
     }).pipe(Effect.provide(simulated())),
+  )
+
+  const refused = (code: string) => JSON.stringify({ requestId: "7a#19", success: false, errors: [{ code }] })
+  const failing = (start: Omit<Activities.Start, "since">, ...replies: Parameters<typeof stub>[0]) =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(DateTime.toEpochMillis(now))
+      const { layer } = yield* stub(replies)
+      return yield* Effect.flip(Effect.provide(collect(visits, { since, ...start }), layer))
+    })
+  const more = page({ moreResult: true, nextPageToken: "A=" })
+
+  for (const code of ["1001", "1003", "702", "704", "709"]) {
+    it.effect(`code ${code} on a page after the first is such a refusal`, () =>
+      Effect.gen(function* () {
+        const error = yield* failing({}, pagingToken, more, refused(code))
+        assert.strictEqual(error._tag === "CheckpointRefused" && error.reason, "TokenRefused")
+        assert.include(error.message, `code ${code}, request 7a#19`)
+      }),
+    )
+  }
+
+  it.effect("likewise on the first page of a stored position", () =>
+    Effect.gen(function* () {
+      const position = { query: "activityTypeIds=1", token: "OLD=", through: now } as Checkpoint.Position
+      const error = yield* failing({ positions: [position] }, refused("1003"))
+      assert.strictEqual(error._tag === "CheckpointRefused" && error.reason, "TokenRefused")
+    }),
+  )
+
+  it.effect("a token that was just made cannot be at fault: the first page's refusal is Marketo's own", () =>
+    Effect.gen(function* () {
+      const error = yield* failing({}, pagingToken, refused("1003"))
+      assert.deepStrictEqual(error._tag === "Rejected" && error.codes, ["1003"])
+    }),
+  )
+
+  it.effect("any other code is no refusal of the token", () =>
+    Effect.gen(function* () {
+      const error = yield* failing({}, pagingToken, more, refused("1006"))
+      assert.deepStrictEqual(error._tag === "Rejected" && error.codes, ["1006"])
+    }),
   )
 })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ApiLimits } from "@effect-marketo/core"
-import { Clock, DateTime, Duration, Effect, FastCheck, Fiber, TestClock } from "effect"
+import { Clock, DateTime, Duration, Effect, Exit, FastCheck, Fiber, Option, TestClock } from "effect"
 import { flowing } from "./support/simulated.js"
 
 describe("ApiLimits", () => {
@@ -76,6 +76,40 @@ describe("ApiLimits", () => {
       const next = yield* Effect.fork(limits.run(Clock.currentTimeMillis))
       yield* TestClock.adjust("20 seconds")
       assert.strictEqual(yield* Fiber.join(next), 20_250)
+    }),
+  )
+
+  it.effect("a pause stands until its instant, whatever shorter one comes after it", () =>
+    Effect.gen(function* () {
+      const limits = yield* ApiLimits.make()
+      const begun = yield* DateTime.now
+      yield* limits.pauseUntil(DateTime.add(begun, { seconds: 60 }))
+      yield* limits.pauseUntil(DateTime.add(begun, { seconds: 10 }))
+      assert.strictEqual(yield* flowing(limits.run(Clock.currentTimeMillis)), 60_000)
+    }),
+  )
+
+  it.effect("a pause also holds those who wait for the window already", () =>
+    Effect.gen(function* () {
+      const limits = yield* ApiLimits.make({ calls: 1 })
+      yield* limits.run(Effect.void)
+      const waiting = yield* Effect.fork(limits.run(Clock.currentTimeMillis))
+      yield* TestClock.adjust("10 seconds")
+      yield* limits.pauseUntil(DateTime.unsafeMake(3_600_000))
+      yield* TestClock.adjust("1 hours")
+      assert.strictEqual(yield* Fiber.join(waiting), 3_600_000)
+    }),
+  )
+
+  it.effect("a clock that is set back costs one window at most", () =>
+    Effect.gen(function* () {
+      const limits = yield* ApiLimits.make({ calls: 1 })
+      yield* TestClock.setTime(10_000_000)
+      yield* limits.run(Effect.void)
+      yield* TestClock.setTime(6_400_000)
+      const next = yield* Effect.fork(limits.run(Clock.currentTimeMillis))
+      yield* TestClock.adjust("1 minutes")
+      assert.deepStrictEqual(yield* Fiber.poll(next), Option.some(Exit.succeed(6_420_250)))
     }),
   )
 

@@ -122,6 +122,56 @@ describe("CheckpointStore", () => {
     }).pipe(Effect.provide(NodeContext.layer)),
   )
 
+  it.scopedLive("files: names of any length and alphabet, kept apart", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped()
+      const keys = ["a", "b"].map((end) => `123-ABC-456/${"数".repeat(199)}${end}`)
+      yield* Effect.gen(function* () {
+        const store = yield* CheckpointStore.CheckpointStore
+        for (const key of keys) yield* store.set(key, `text of ${key}`)
+        for (const key of keys) assert.deepStrictEqual(yield* store.get(key), Option.some(`text of ${key}`))
+      }).pipe(Effect.provide(CheckpointStore.layerFile(directory)))
+    }).pipe(Effect.provide(NodeContext.layer)),
+  )
+
+  it.scopedLive("files: the text is on the disk before it takes its name, and the name before success", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped()
+      const steps: Array<string> = []
+      const noted = <A, E, R>(step: string, effect: Effect.Effect<A, E, R>) =>
+        Effect.zipLeft(
+          effect,
+          Effect.sync(() => steps.push(step)),
+        )
+      const recording: FileSystem.FileSystem = {
+        ...fs,
+        open: (path, options) =>
+          Effect.map(noted(`open ${path.slice(directory.length)} ${options?.flag}`, fs.open(path, options)), (file) =>
+            Object.create(file, {
+              writeAll: { value: (bytes: Uint8Array) => noted("write", file.writeAll(bytes)) },
+              sync: { value: noted("sync", file.sync) },
+            }),
+          ),
+        rename: (from, to) =>
+          noted(`rename ${from.slice(directory.length)} ${to.slice(directory.length)}`, fs.rename(from, to)),
+      }
+      yield* Effect.flatMap(CheckpointStore.CheckpointStore, (store) => store.set("k", "text")).pipe(
+        Effect.provide(CheckpointStore.layerFile(directory)),
+        Effect.provideService(FileSystem.FileSystem, recording),
+      )
+      assert.deepStrictEqual(steps, [
+        "open /k.json.tmp w",
+        "write",
+        "sync",
+        "rename /k.json.tmp /k.json",
+        "open  r",
+        "sync",
+      ])
+    }).pipe(Effect.provide(NodeContext.layer)),
+  )
+
   it.scopedLive("files: a folder that is gone is a SinkError that names it", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem

@@ -1,7 +1,9 @@
 import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Activities, ApiLimits, Marketo } from "@effect-marketo/core"
-import { Cause, Config, ConfigProvider, Effect, Layer, Logger, Redacted } from "effect"
+import { Simulator } from "@effect-marketo/simulator"
+import { Cause, Config, ConfigProvider, Duration, Effect, Layer, Logger, Redacted } from "effect"
+import { flowing, simulated, since } from "./support/simulated.js"
 
 const http = Layer.succeed(
   HttpClient.HttpClient,
@@ -113,6 +115,35 @@ describe("secrets", () => {
       const error = yield* Effect.flip(fromEnv({ ...env, CALLS: "0" }))
       assert.strictEqual("field" in error && error.field, "limits.calls")
     }),
+  )
+})
+
+describe("timeout", () => {
+  it.effect("limits one attempt at every endpoint, unless the endpoint's policy says otherwise", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      const activities = yield* Activities.Activities
+      for (const endpoint of ["identity", "types", "pagingtoken"] as const) {
+        yield* simulator.fault({ fault: "delay", delay: "1 hour", match: { endpoint } })
+      }
+      yield* flowing(Effect.zipRight(activities.types, activities.pagingToken(since)))
+      const calls = yield* simulator.calls
+      const gap = (endpoint: string) => {
+        const [first, second] = calls.filter((c) => c.endpoint === endpoint).map((c) => c.at)
+        return (second ?? 0) - (first ?? 0)
+      }
+      for (const [endpoint, seconds] of [
+        ["identity", 5],
+        ["types", 5],
+        ["pagingtoken", 7],
+      ] as const) {
+        assert.closeTo(gap(endpoint), seconds * 1_000 + 500, 100, endpoint)
+      }
+    }).pipe(
+      Effect.provide(
+        simulated({}, { timeout: Duration.seconds(5), policies: { pagingToken: { timeout: Duration.seconds(7) } } }),
+      ),
+    ),
   )
 })
 

@@ -1,7 +1,8 @@
+import { HttpClientError, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { ErrorCode, type Marketo, MarketoClient, RequestPolicy } from "@effect-marketo/core"
 import { Simulator } from "@effect-marketo/simulator"
-import { Clock, DateTime, Duration, Effect, Logger, Random, TestClock } from "effect"
+import { Clock, DateTime, Duration, Effect, Fiber, Logger, Random, TestClock } from "effect"
 import { flowing, simulated } from "./support/simulated.js"
 import { stub, url } from "./support/stub.js"
 
@@ -122,14 +123,40 @@ describe("what comes back", () => {
     }),
   )
 
-  it.effect("several codes: all are kept, and the one that asks for most care decides", () =>
+  for (const codes of [
+    ["713", "610"],
+    ["610", "713"],
+  ] as const) {
+    it.effect(`codes ${codes}: all are kept, and the one that asks for most care decides`, () =>
+      Effect.gen(function* () {
+        const { calls, result } = yield* outcome([error(...codes)])
+        assert.strictEqual(calls, 1)
+        assert.deepStrictEqual(result._tag === "Left" && result.left._tag === "Rejected" && result.left.codes, codes)
+      }),
+    )
+  }
+
+  for (const [codes, execution] of [
+    [["610", "701"], "Unknown"],
+    [["701", "610"], "Unknown"],
+    [["610", "609"], "NotExecuted"],
+  ] as const) {
+    it.effect(`codes ${codes}: ${execution}, because each of them must say that nothing was executed`, () =>
+      Effect.gen(function* () {
+        const { result } = yield* outcome([error(...codes)])
+        assert.strictEqual(
+          result._tag === "Left" && result.left._tag === "Rejected" && result.left.execution,
+          execution,
+        )
+      }),
+    )
+  }
+
+  it.effect("attempts counts the calls, that with a new token too", () =>
     Effect.gen(function* () {
-      const { calls, result } = yield* outcome([error("713", "610")])
-      assert.strictEqual(calls, 1)
-      assert.deepStrictEqual(result._tag === "Left" && result.left._tag === "Rejected" && result.left.codes, [
-        "713",
-        "610",
-      ])
+      const { calls, result } = yield* outcome([error("601"), error("610")])
+      assert.strictEqual(result._tag === "Left" && result.left._tag === "Rejected" && result.left.attempts, 2)
+      assert.strictEqual(calls, 2)
     }),
   )
 
@@ -176,6 +203,30 @@ describe("what comes back", () => {
   }
 })
 
+describe("a request that fails", () => {
+  for (const reason of ["Encode", "InvalidUrl"] as const) {
+    it.effect(`before it is sent (${reason}) is not repeated`, () =>
+      Effect.gen(function* () {
+        const request = HttpClientRequest.get(url)
+        const { calls, result } = yield* outcome([new HttpClientError.RequestError({ request, reason })])
+        assert.strictEqual(calls, 1)
+        assert.strictEqual(result._tag === "Left" && result.left._tag, "Unavailable")
+      }),
+    )
+  }
+
+  it.effect("at every address of a host has the code of the first", () =>
+    Effect.gen(function* () {
+      const refused = Object.assign(new Error("connect"), { code: "ECONNREFUSED" })
+      const { result } = yield* outcome([new TypeError("fetch failed", { cause: new AggregateError([refused]) })])
+      assert.deepStrictEqual(
+        result._tag === "Left" && result.left._tag === "Unavailable" && [result.left.code, result.left.execution],
+        ["ECONNREFUSED", "NotExecuted"],
+      )
+    }),
+  )
+})
+
 describe("time", () => {
   it.effect("an attempt has the endpoint's time limit, and repeats follow the policy's delays", () =>
     Effect.gen(function* () {
@@ -203,6 +254,24 @@ describe("time", () => {
       )
       assert.deepStrictEqual(delays, [0.5, 1, 2, 4, 8, 16, 30, 30])
     }),
+  )
+
+  it.effect("the delays are spread by a fifth to either side", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "http", status: 502, match: { endpoint: "types" }, times: 18 })
+      const even = { ...RequestPolicy.general, baseDelay: Duration.seconds(10), maxDelay: Duration.seconds(10) }
+      for (const seed of ["one", "two"]) {
+        yield* Effect.flip(flowing(get(types, {}, { policy: even }).pipe(Effect.withRandom(Random.make(seed)))))
+      }
+      const starts = (yield* simulator.calls).filter((c) => c.endpoint === "types").map((c) => c.at)
+      const waits = starts.map((at, i) => at - (starts[i - 1] ?? 0)).filter((_, i) => i % 9 !== 0)
+      assert.strictEqual(waits.length, 16)
+      assert.isTrue(waits.every((wait) => wait >= 8_000 && wait <= 12_000))
+      assert.isAbove(Math.max(...waits), 11_000)
+      assert.isBelow(Math.min(...waits), 9_000)
+      assert.notDeepEqual(waits.slice(0, 8), waits.slice(8))
+    }).pipe(Effect.provide(simulated())),
   )
 
   it.effect("606 pauses every caller for one window", () =>
@@ -255,9 +324,49 @@ describe("time", () => {
       assert.strictEqual((yield* simulator.calls).filter((c) => c.endpoint === "types").length, 3)
     }).pipe(Effect.provide(simulated({}, { limits: { dailyQuota: "wait" } }))),
   )
+
+  it.effect("607 again just after the reset: asks again within minutes, not a day later", () =>
+    Effect.gen(function* () {
+      const reset = DateTime.toEpochMillis(DateTime.unsafeMake("2026-02-01T06:00:00Z"))
+      yield* TestClock.setTime(reset - 60_000)
+      const { calls, layer } = yield* stub([error("607"), error("607"), ok], { limits: { dailyQuota: "wait" } })
+      const fiber = yield* Effect.fork(Effect.provide(Effect.zipRight(get(), Clock.currentTimeMillis), layer))
+      yield* TestClock.adjust("1 hours")
+      assert.strictEqual((yield* calls).length, 3)
+      const waited = ((yield* Fiber.join(fiber)) - reset) / 60_000
+      assert.isAbove(waited, 1)
+      assert.isBelow(waited, 15)
+    }),
+  )
 })
 
 describe("the request", () => {
+  for (const path of [
+    "",
+    "rest/v1/activities/types.json",
+    ".example.com/types.json",
+    "@example.com/",
+    "//example.com/",
+  ]) {
+    it.effect(`the path "${path}" is refused: it could send the token elsewhere`, () =>
+      Effect.gen(function* () {
+        const { layer, sent } = yield* stub([ok])
+        const refused = yield* Effect.flip(Effect.provide(get(path), layer))
+        assert.strictEqual(refused._tag === "InvalidRequest" && refused.field, "path")
+        assert.deepStrictEqual(yield* sent, [])
+      }),
+    )
+  }
+
+  it.effect("an endpoint without a name is named by its path, without the ids in it", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* stub([error("610")])
+      const refused = yield* Effect.flip(Effect.provide(get("/rest/v1/lists/1001/leads/318581.json"), layer))
+      assert.strictEqual("endpoint" in refused && refused.endpoint, "/rest/v1/lists/:id/leads/:id.json")
+      assert.notInclude(refused.message, "318581")
+    }),
+  )
+
   it.effect("bearer token in the header, no trace headers, no Accept-Encoding of ours", () =>
     Effect.gen(function* () {
       const { calls, layer } = yield* stub([ok])

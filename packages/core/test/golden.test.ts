@@ -139,6 +139,19 @@ describe("requests are the documented ones, byte for byte", () => {
     }),
   )
 
+  it.effect("an id that is given twice goes once, however it is written", () =>
+    Effect.gen(function* () {
+      const { sent } = yield* read(Feed.leadActivities({ activityTypeIds: [1, 1], leadIds: [7, 7, "7"] }), [
+        token,
+        last,
+      ])
+      assert.strictEqual(
+        lines(sent).at(-1),
+        "GET /rest/v1/activities.json?activityTypeIds=1&leadIds=7&nextPageToken=FIRST%3D",
+      )
+    }),
+  )
+
   it.effect("one type with assets, a list", () =>
     Effect.gen(function* () {
       const { sent } = yield* read(Feed.leadActivities({ activityTypeIds: [1], assetIds: [9, 5], listId: 1001 }), [

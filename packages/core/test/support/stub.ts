@@ -2,8 +2,11 @@ import { HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse
 import { Marketo } from "@effect-marketo/core"
 import { Effect, Layer, Redacted, Ref } from "effect"
 
-/** An answer written by hand; a number is a status with an HTML page, an Error a connection that breaks. */
-export type Answer = string | number | Error
+/**
+ * An answer written by hand; a number is a status with an HTML page, an Error a connection that breaks, a RequestError a
+ * request that fails as it says.
+ */
+export type Answer = string | number | Response | HttpClientError.RequestError | Error
 
 export type Reply = Answer | ((sent: Sent) => Answer)
 
@@ -40,13 +43,16 @@ export const stub = (replies: ReadonlyArray<Reply>, marketo: Partial<Marketo.Opt
         const isIdentity = address.pathname === "/identity/oauth/token"
         const chosen = isIdentity ? token(++tokens) : (replies[Math.min(next++, replies.length - 1)] ?? 500)
         const reply = typeof chosen === "function" ? chosen(call) : chosen
+        if (reply instanceof HttpClientError.RequestError) return yield* reply
         if (reply instanceof Error) {
           return yield* new HttpClientError.RequestError({ request, reason: "Transport", cause: reply })
         }
         const response =
-          typeof reply === "number"
-            ? new Response(`<html><body>${reply}</body></html>`, { status: reply })
-            : new Response(reply, { headers: { "content-type": "application/json;charset=UTF-8" } })
+          reply instanceof Response
+            ? reply.clone()
+            : typeof reply === "number"
+              ? new Response(`<html><body>${reply}</body></html>`, { status: reply })
+              : new Response(reply, { headers: { "content-type": "application/json;charset=UTF-8" } })
         return HttpClientResponse.fromWeb(request, response)
       }),
     )
