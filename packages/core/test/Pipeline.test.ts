@@ -1,3 +1,6 @@
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import {
   Activities,
@@ -6,6 +9,8 @@ import {
   Checkpoint,
   CheckpointStore,
   Feed,
+  Marketo,
+  Metrics,
   Page,
   Pipeline,
   SinkError,
@@ -22,13 +27,15 @@ import {
   FastCheck,
   Fiber,
   Layer,
+  Metric,
   Option,
+  Redacted,
   Ref,
   Schema,
   Stream,
   TestClock,
 } from "effect"
-import { flowing, simulated, since } from "./support/simulated.js"
+import { flowing, many, now, simulated, since } from "./support/simulated.js"
 
 const visits = Feed.leadActivities({ activityTypeIds: [1] })
 
@@ -36,6 +43,8 @@ const memory = Effect.flatMap(ActivitySink.Memory, (m) => m.batches)
 const textsOf = (batches: ReadonlyArray<ActivitySink.Batch>) =>
   batches.flatMap((b) => Chunk.toReadonlyArray(b.records).map((r) => r.text))
 const written = Effect.map(memory, textsOf)
+const rejectedOf = (batches: ReadonlyArray<ActivitySink.Batch>) =>
+  batches.flatMap((b) => Chunk.toReadonlyArray(b.rejected).map((r) => r.text))
 const storedOf = (...types: ReadonlyArray<number>) =>
   Effect.flatMap(Simulator.Simulator, (simulator) =>
     Effect.map(simulator.activities, (all) => all.filter((a) => types.includes(a.activityTypeId)).map((a) => a.text)),
@@ -50,6 +59,20 @@ const wrapped = (f: (write: ActivitySink.Writer["write"]) => ActivitySink.Writer
     (sink): ActivitySink.Service => ({
       ...sink,
       open: (subscription) => Effect.map(sink.open(subscription), (writer) => ({ ...writer, write: f(writer.write) })),
+    }),
+  )
+
+/** The sink, counting how often it is opened. */
+const counted = (opened: Ref.Ref<number>) =>
+  Effect.map(
+    ActivitySink.ActivitySink,
+    (sink): ActivitySink.Service => ({
+      ...sink,
+      open: (subscription) =>
+        Effect.zipRight(
+          Ref.update(opened, (n) => n + 1),
+          sink.open(subscription),
+        ),
     }),
   )
 
@@ -138,6 +161,35 @@ describe("run", () => {
     )
   }
 
+  for (const [what, options, field] of [
+    ["a feed that Marketo would refuse", { feed: Feed.leadActivities({ activityTypeIds: [] }) }, "activityTypeIds"],
+    ["an instant without a zone", { since: "2026-01-01T00:00:00" }, "since"],
+    ["a page of 301", { batchSize: 301 }, "batchSize"],
+  ] as const) {
+    it.effect(`${what} is refused before the sink shuts another writer out, also under a known name`, () =>
+      Effect.gen(function* () {
+        const good = { name: "visits", feed: visits, since }
+        yield* Pipeline.run(good)
+        const opened = yield* Ref.make(0)
+        const sink = yield* counted(opened)
+        const error = yield* Effect.flip(Pipeline.run({ ...good, ...options })).pipe(
+          Effect.provideService(ActivitySink.ActivitySink, sink),
+        )
+        assert.deepStrictEqual([error._tag, "field" in error && error.field], ["InvalidRequest", field])
+        assert.strictEqual(yield* Ref.get(opened), 0)
+      }).pipe(Effect.provide(withMemory({ activities: 100 }))),
+    )
+  }
+
+  it.effect("reads as many chains at once as it is told", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      const feed = Feed.leadActivities({ activityTypeIds: many })
+      yield* flowing(Pipeline.run({ name: "many", feed, since, concurrency: 2 }))
+      assert.strictEqual(yield* simulator.peakConcurrency, 2)
+    }).pipe(Effect.provide(withMemory({ activities: 300, latency: "1 seconds" }))),
+  )
+
   it.effect("undecodable elements: kept and durable with their batch, or the read fails", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
@@ -147,11 +199,7 @@ describe("run", () => {
       assert.strictEqual(error._tag, "Undecodable")
       const summary = yield* Pipeline.run({ ...options, undecodable: "keep" })
       assert.deepStrictEqual([summary.records, summary.rejected], [2, 1])
-      const rejected = (yield* memory).flatMap((b) => Chunk.toReadonlyArray(b.rejected))
-      assert.deepStrictEqual(
-        rejected.map((r) => r.text),
-        ['{"leadId":{}}'],
-      )
+      assert.deepStrictEqual(rejectedOf(yield* memory), ['{"leadId":{}}'])
     }).pipe(Effect.provide(withMemory({ activities: 0 }))),
   )
 })
@@ -281,36 +329,88 @@ describe("batches", () => {
       yield* TestClock.adjust("1 seconds")
       const ahead = (yield* simulator.calls).filter((c) => c.endpoint === "activities").length
       assert.isAbove(ahead, 2)
-      assert.isBelow(ahead, 30)
+      assert.isAtMost(ahead, 12)
       yield* Deferred.succeed(gate, undefined)
       yield* fiber
       assert.deepStrictEqual(yield* written, yield* storedOf(1))
     }).pipe(Effect.provide(withMemory({ activities: 1_000 }))),
   )
 
-  it.effect("runs of empty pages: a checkpoint every 5 seconds and at the end, not one a page", () =>
+  for (const [every, checkpointEvery] of [
+    [5, undefined],
+    [15, "15 seconds"],
+  ] as const) {
+    it.effect(`runs of empty pages: a checkpoint every ${every} seconds and at the end, not one a page`, () =>
+      Effect.gen(function* () {
+        const simulator = yield* Simulator.Simulator
+        yield* simulator.fault({ fault: "emptyPage", match: { endpoint: "activities" }, times: 60 })
+        const times: Array<number> = []
+        const sink = yield* wrapped(
+          (write) => (batch) =>
+            Effect.flatMap(Clock.currentTimeMillis, (now) => {
+              if (Chunk.isEmpty(batch.records)) times.push(now)
+              return write(batch)
+            }),
+        )
+        const { batches } = yield* flowing(
+          Pipeline.run({ name: "visits", feed: visits, since, batch: { checkpointEvery } }).pipe(
+            Effect.provideService(ActivitySink.ActivitySink, sink),
+          ),
+        )
+        assert.isBelow(batches, 25)
+        const gaps = times.slice(1, -1).map((at, i) => at - (times[i] ?? 0))
+        assert.isAtLeast(gaps.length, Math.floor(60 / every) - 3)
+        for (const gap of gaps) {
+          assert.isAtLeast(gap, every * 1_000)
+          assert.isAtMost(gap, every * 1_000 + 2_000)
+        }
+        const last = (yield* memory).at(-1)
+        assert.strictEqual(last?.checkpoint.positions.length, 1)
+      }).pipe(Effect.provide(withMemory({ activities: 200, latency: "1 seconds" }))),
+    )
+  }
+
+  it.effect("what cannot be decoded counts: a page of nothing else is written at once", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
-      yield* simulator.fault({ fault: "emptyPage", match: { endpoint: "activities" }, times: 60 })
-      const times: Array<number> = []
-      const sink = yield* wrapped(
-        (write) => (batch) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            if (Chunk.isEmpty(batch.records)) times.push(now)
-            return write(batch)
-          }),
+      yield* simulator.add([{ activityTypeId: 1, text: '{"leadId":{}}' }])
+      const options = { name: "visits", feed: visits, since, undecodable: "keep" as const }
+      const fiber = yield* Effect.fork(Pipeline.tail({ ...options, every: "1 minutes" }))
+      yield* TestClock.adjust("1 seconds")
+      assert.deepStrictEqual(rejectedOf(yield* memory), ['{"leadId":{}}'])
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(withMemory({ activities: 0 }))),
+  )
+
+  it.effect("pages that go out together keep what each of them could not decode", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      const bad = ['{"leadId":{}}', '{"leadId":[]}']
+      yield* simulator.add([
+        { activityTypeId: 1, text: bad[0] },
+        { activityTypeId: 1 },
+        { activityTypeId: 1, text: bad[1] },
+        { activityTypeId: 1 },
+      ])
+      const options = { name: "visits", feed: visits, since, batchSize: 1, undecodable: "keep" as const }
+      yield* flowing(Effect.provideService(Pipeline.run(options), ActivitySink.ActivitySink, yield* slow))
+      const all = yield* memory
+      assert.isTrue(all.some((b) => b.records.length + b.rejected.length > 2))
+      assert.deepStrictEqual(rejectedOf(all), bad)
+    }).pipe(Effect.provide(withMemory({ activities: 0 }))),
+  )
+
+  it.effect("a read that fails while the sink is slow: every page before is durable", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* simulator.fault({ fault: "sameToken", call: 8 })
+      const options = { name: "visits", feed: visits, since, batchSize: 10, batch: { maxCount: 20 } }
+      const error = yield* Effect.flip(
+        flowing(Effect.provideService(Pipeline.run(options), ActivitySink.ActivitySink, yield* slow)),
       )
-      const { batches } = yield* flowing(
-        Pipeline.run({ name: "visits", feed: visits, since }).pipe(
-          Effect.provideService(ActivitySink.ActivitySink, sink),
-        ),
-      )
-      assert.isBelow(batches, 25)
-      assert.isAbove(times.length, 8)
-      for (let i = 1; i < times.length - 1; i++) assert.isAtLeast((times[i] ?? 0) - (times[i - 1] ?? 0), 5_000)
-      const last = (yield* memory).at(-1)
-      assert.strictEqual(last?.checkpoint.positions.length, 1)
-    }).pipe(Effect.provide(withMemory({ activities: 200, latency: "1 seconds" }))),
+      assert.strictEqual(error._tag === "Unavailable" && error.reason, "Stalled")
+      assert.deepStrictEqual(yield* written, (yield* storedOf(1)).slice(0, 60))
+    }).pipe(Effect.provide(withMemory({ activities: 2_000 }))),
   )
 
   it.effect("a page over the policy still goes out whole, also behind empty ones", () =>
@@ -371,21 +471,76 @@ describe("stream and into", () => {
       )
     }).pipe(Effect.provide(withMemory())),
   )
+
+  it.effect("into: several streams in turn on one writer go on with its sequence", () =>
+    Effect.gen(function* () {
+      const activities = yield* Activities.Activities
+      const sink = yield* ActivitySink.ActivitySink
+      const writer = yield* sink.open({ name: "own", instance: activities.instance })
+      for (const batchSize of [100, 50]) {
+        yield* activities.pages(visits, { since, batchSize }).pipe(Pipeline.into(writer), Stream.runDrain)
+      }
+      const sequences = (yield* memory).map((b) => b.checkpoint.sequence)
+      assert.isAtLeast(sequences.length, 2)
+      assert.deepStrictEqual(
+        sequences,
+        sequences.map((_, i) => i + 1),
+      )
+    }).pipe(Effect.scoped, Effect.provide(withMemory())),
+  )
+})
+
+describe("metrics", () => {
+  const of = <Type, In, Out>(metric: Metric.Metric<Type, In, Out>, subscription: string) =>
+    Metric.value(Metric.tagged(metric, "subscription", subscription))
+
+  it.effect("written_total counts records and batches; lag is that of the chain furthest behind", () =>
+    Effect.gen(function* () {
+      const name = "metrics"
+      const feed = Feed.leadActivities({ activityTypeIds: many })
+      const seen = yield* Pipeline.stream({ name, feed, since, batchSize: 40 }).pipe(
+        Stream.mapEffect(() => of(Metrics.lag, name)),
+        Stream.runCollect,
+      )
+      const batches = yield* memory
+      assert.isAbove(batches.length, 2)
+      const behind = batches.map((b) => b.checkpoint.positions.map((p) => DateTime.distance(p.through, now) / 1_000))
+      assert.deepStrictEqual(
+        Chunk.toReadonlyArray(seen).map(({ value }) => value),
+        behind.map((lags) => Math.max(...lags)),
+      )
+      assert.isTrue(behind.some((lags) => Math.max(...lags) > Math.min(...lags)))
+      assert.strictEqual((yield* of(Metrics.activitiesWritten, name)).count, (yield* written).length)
+      assert.strictEqual((yield* of(Metrics.batchesWritten, name)).count, batches.length)
+    }).pipe(Effect.provide(withMemory({ activities: 600 }))),
+  )
+
+  it.effect("lag leaves out a chain that is no longer read", () =>
+    Effect.gen(function* () {
+      const run = (type: number) =>
+        Pipeline.run({ name: "removed", feed: Feed.leadActivities({ activityTypeIds: [type] }), since })
+      yield* run(1)
+      yield* run(2)
+      yield* TestClock.adjust("30 days")
+      yield* run(2)
+      assert.strictEqual((yield* of(Metrics.lag, "removed")).value, 0)
+    }).pipe(Effect.provide(withMemory({ activities: 300 }))),
+  )
 })
 
 describe("tail", () => {
+  const TOKEN = 50_000
+  const heapUsed = () => {
+    setFlagsFromString("--expose-gc")
+    runInNewContext("gc()")
+    return process.memoryUsage().heapUsed
+  }
+
   it.effect("caught up, waits, reads on, and holds one writer", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
       const opened = yield* Ref.make(0)
-      const sink = yield* Effect.map(ActivitySink.ActivitySink, (inner) => ({
-        ...inner,
-        open: (s: Parameters<typeof inner.open>[0]) =>
-          Effect.zipRight(
-            Ref.update(opened, (n) => n + 1),
-            inner.open(s),
-          ),
-      }))
+      const sink = yield* counted(opened)
       const fiber = yield* Effect.fork(
         Pipeline.tail({ name: "visits", feed: visits, since, every: "1 minutes" }).pipe(
           Effect.provideService(ActivitySink.ActivitySink, sink),
@@ -420,6 +575,68 @@ describe("tail", () => {
       yield* Fiber.interrupt(fiber)
     }).pipe(Effect.provide(withMemory({ activities: 50 }))),
   )
+
+  it.effect("a chain that is caught up is polled while another one is far behind", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator.Simulator
+      yield* flowing(Pipeline.run({ name: "visits", feed: visits, since }))
+      const before = (yield* simulator.calls).length
+      const both = Feed.leadActivities({ activityTypeIds: [1, 2] })
+      const options = { name: "visits", feed: both, since, batchSize: 1, every: "10 seconds" as const }
+      const fiber = yield* Effect.fork(Pipeline.tail(options))
+      yield* TestClock.adjust("1 minutes")
+      const [added] = yield* simulator.add([{ activityTypeId: 1 }])
+      yield* TestClock.adjust("20 seconds")
+      assert.include(yield* written, added?.text)
+      const calls = (yield* simulator.calls).slice(before)
+      const pages = (types: string) => calls.filter((c) => c.query.activityTypeIds === types)
+      assert.isAtLeast(pages("1").length, 5)
+      assert.isBelow(
+        pages("2").reduce((sum, c) => sum + c.records, 0),
+        (yield* storedOf(2)).length,
+      )
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(withMemory({ activities: 3_000, latency: "2 seconds" }))),
+  )
+
+  it.effect("memory does not grow with the polls", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(DateTime.toEpochMillis(now))
+      let calls = 0
+      /** Answers every call alike; the size of the token tells what stays of a page. */
+      const answer = () => {
+        const nextPageToken = String(calls++).padEnd(TOKEN, "=")
+        return JSON.stringify({ success: true, nextPageToken, moreResult: false, access_token: "t", expires_in: 3600 })
+      }
+      const http = HttpClient.make((request) =>
+        Effect.sync(() => HttpClientResponse.fromWeb(request, new Response(answer()))),
+      )
+      const sink: ActivitySink.Service = {
+        name: "nowhere",
+        delivery: "at-least-once",
+        open: (subscription) => Effect.succeed({ subscription, checkpoint: Option.none(), write: () => Effect.void }),
+      }
+      const [clientId, clientSecret] = [Redacted.make("id"), Redacted.make("hush")]
+      const fiber = yield* Pipeline.tail({
+        name: "memory",
+        feed: visits,
+        since,
+        every: "1 seconds",
+        batch: { checkpointEvery: "1 hours" },
+      }).pipe(
+        Effect.provide(Marketo.layer({ baseUrl: "http://localhost:1", clientId, clientSecret })),
+        Effect.provideService(HttpClient.HttpClient, http),
+        Effect.provideService(ActivitySink.ActivitySink, sink),
+        Effect.fork,
+      )
+      yield* TestClock.adjust("50 seconds")
+      const before = heapUsed()
+      yield* TestClock.adjust("150 seconds")
+      assert.isBelow(heapUsed() - before, (150 * TOKEN) / 2)
+      assert.isAtLeast(calls, 200)
+      yield* Fiber.interrupt(fiber)
+    }),
+  )
 })
 
 describe("interruption", () => {
@@ -447,11 +664,49 @@ describe("interruption", () => {
       return (yield* written).length
     })
 
-  it.effect("a write in hand may finish within drain", () =>
+  it.effect("a write in hand may finish within drain, 20 seconds unless told otherwise", () =>
     Effect.gen(function* () {
-      assert.strictEqual(yield* during("10 seconds"), (yield* storedOf(1)).length)
+      assert.strictEqual(yield* during("19 seconds"), (yield* storedOf(1)).length)
     }).pipe(Effect.provide(withMemory({ activities: 200 }))),
   )
+
+  it.effect("one that takes longer writes nothing", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* during("21 seconds"), 0)
+    }).pipe(Effect.provide(withMemory({ activities: 200 }))),
+  )
+
+  for (const [abort, closed] of [
+    ["2 seconds", 3 + 2],
+    ["1 hours", 3 + 5],
+  ] as const) {
+    it.effect(`an interrupted write that needs ${abort} to end: the sink is closed ${closed} seconds after`, () =>
+      Effect.gen(function* () {
+        const inner = yield* ActivitySink.ActivitySink
+        const closedAt = yield* Deferred.make<number>()
+        const aborting = Effect.onInterrupt(Effect.never, () => Effect.sleep(abort))
+        const sink: ActivitySink.Service = {
+          ...inner,
+          open: (subscription) =>
+            Effect.gen(function* () {
+              const writer = yield* inner.open(subscription)
+              yield* Effect.addFinalizer(() => Deferred.complete(closedAt, Clock.currentTimeMillis))
+              return { ...writer, write: (batch) => (Chunk.isEmpty(batch.records) ? writer.write(batch) : aborting) }
+            }),
+        }
+        const fiber = yield* Effect.fork(
+          Pipeline.run({ name: "visits", feed: visits, since, drain: "3 seconds" }).pipe(
+            Effect.provideService(ActivitySink.ActivitySink, sink),
+          ),
+        )
+        yield* TestClock.adjust("1 seconds")
+        const interrupted = yield* Clock.currentTimeMillis
+        yield* Effect.fork(Fiber.interrupt(fiber))
+        yield* TestClock.adjust("1 minutes")
+        assert.strictEqual((yield* Deferred.await(closedAt)) - interrupted, closed * 1_000)
+      }).pipe(Effect.provide(withMemory({ activities: 200 }))),
+    )
+  }
 
   it.effect("and no longer, however slow the sink", () =>
     Effect.gen(function* () {
