@@ -23,6 +23,7 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -113,6 +114,12 @@ export class Activities extends Context.Tag("@effect-marketo/core/Activities")<A
 /** Codes that Marketo may use for a paging token it does not take; which one it uses is documented nowhere. */
 const tokenRefusals: ReadonlySet<string> = new Set(["1001", "1003", "702", "704", "709"])
 
+/** Where every chain stands, and which have more. */
+interface State {
+  readonly positions: ReadonlyArray<Position>
+  readonly behind: ReadonlySet<number>
+}
+
 type Kind = (typeof chains.kinds)[keyof typeof chains.kinds]
 
 const decodeTypes = Schema.decodeUnknown(Schema.Array(ActivityType))
@@ -174,29 +181,19 @@ export const make = (options: {
         return { plan, positions }
       })
 
-    /** One page of a chain, and the chain's position after it. */
-    const pageAt = (kind: Kind, plan: chains.Plan, chain: chains.Chain, position: Position, read: ReadOptions) =>
+    /** One call for a page of a chain. */
+    const fetchAt = (kind: Kind, chain: chains.Chain, nextPageToken: string, read: ReadOptions) =>
       Effect.gen(function* () {
         const { endpoint } = kind
         const batchSize = read.batchSize === undefined ? {} : { batchSize: String(read.batchSize) }
-        const query = { ...chain.parameters, ...batchSize, nextPageToken: position.token }
+        const query = { ...chain.parameters, ...batchSize, nextPageToken }
         const answer = yield* call(endpoint, query, page.isPage)
-        const { json, requestId, time } = answer
-        const moreResult = json.moreResult === true
-        const token = json.nextPageToken as PagingToken
-        if (moreResult && token === position.token) {
+        if (page.moreResultOf(answer) && page.tokenOf(answer) === nextPageToken) {
+          const { requestId } = answer
           const reason = "Stalled"
           return yield* new Unavailable({ endpoint, requestId, attempts: 1, reason, execution: "Unknown" })
         }
-        const { newest, records, rejected } = yield* page.decode(kind, answer, read.undecodable ?? "fail", plan.wanted)
-        yield* count(Metrics.pagesRead, { endpoint })
-        yield* count(Metrics.activitiesRead, { endpoint }, records.length)
-        yield* count(Metrics.activitiesRejected, { endpoint }, rejected.length)
-        const seen = Math.max(DateTime.toEpochMillis(position.through), newest)
-        // an activity may be dated in the future; the chain has not come that far
-        const through = moreResult ? DateTime.min(DateTime.unsafeMake(seen), time) : time
-        const next = new Position({ query: position.query, token, through: DateTime.max(position.through, through) })
-        return { position: next, records, rejected, moreResult, requestId }
+        return answer
       }).pipe(
         Effect.withSpan("Activities.page", {
           captureStackTrace: false,
@@ -208,49 +205,67 @@ export const make = (options: {
       Stream.unwrap(
         Effect.map(startOf(feed, start), ({ plan, positions }) => {
           const kind = chains.kinds[feed._tag]
-          const { concurrency = 5, every } = start
+          const { concurrency = 5, every, undecodable = "fail" } = start
           const reads = plan.chains.flatMap((chain, index) => {
             const first = positions[index]
             return chain.isRead && first !== undefined ? [{ chain, first, index }] : []
           })
           const reading = permits.make(concurrency)
 
-          const pagesOf = ({ chain, first, index }: (typeof reads)[number]) =>
-            Stream.paginateChunkEffect({ position: first, isIdle: false }, ({ isIdle, position }) =>
+          /** A chain's answers, and at its end the error, if there is one. The next call is under way while a page is decoded. */
+          const answersOf = ({ chain, first, index }: (typeof reads)[number]) =>
+            Stream.paginateChunkEffect({ token: first.token, isIdle: false }, ({ isIdle, token }) =>
               Effect.gen(function* () {
                 if (isIdle && every !== undefined) yield* Effect.sleep(every)
-                // a token that was just made is good: then it is the filter that Marketo refuses
-                const isFresh = position === first && chain.position === undefined
-                const read = yield* Effect.mapError(
-                  reading(pageAt(kind, plan, chain, position, start)),
-                  (error): MarketoError =>
-                    error._tag === "Rejected" && !isFresh ? refusedToken(error, position) : error,
-                )
-                const isLast = !read.moreResult && every === undefined
-                const next = { position: read.position, isIdle: !read.moreResult }
-                return [Chunk.of({ ...read, index }), isLast ? Option.none() : Option.some(next)] as const
+                const answer = yield* Effect.either(reading(fetchAt(kind, chain, token, start)))
+                const next = Option.flatMap(Either.getRight(answer), (right) => {
+                  const isIdle = !page.moreResultOf(right)
+                  const isLast = isIdle && every === undefined
+                  return isLast ? Option.none() : Option.some({ token: page.tokenOf(right), isIdle })
+                })
+                return [Chunk.of({ answer, chain, first, index }), next] as const
               }),
             )
 
+          const origin: State = { positions, behind: new Set(reads.map(({ index }) => index)) }
           return Stream.fromIterable(reads).pipe(
-            Stream.flatMap(pagesOf, { concurrency: Math.max(1, reads.length), bufferSize: 1 }),
-            Stream.mapAccum({ positions, behind: new Set(reads.map(({ index }) => index)) }, (state, read) => {
-              const { index, moreResult, position, records, rejected, requestId } = read
-              const after = state.positions.with(index, position)
-              const behind = new Set(state.behind)
-              if (moreResult) behind.add(index)
-              else behind.delete(index)
-              const result: Page<A> = {
-                // the feed's phantom type says what its elements are
-                records: records as Chunk.Chunk<ActivityRecord<A>>,
-                rejected,
-                positions: after,
-                through: oldest(reads.map((r) => after[r.index] ?? r.first)),
-                moreResult: behind.size > 0,
-                requestId,
-              }
-              return [{ positions: after, behind }, result]
-            }),
+            Stream.flatMap(answersOf, { concurrency: Math.max(1, reads.length), bufferSize: 1 }),
+            Stream.mapAccumEffect(origin, (state, { answer, chain, first, index }) =>
+              Effect.gen(function* () {
+                const position = state.positions[index] ?? first
+                if (Either.isLeft(answer)) {
+                  // a token that was just made is good: then it is the filter that Marketo refuses
+                  const isFresh = position === first && chain.position === undefined
+                  const error = answer.left
+                  return yield* error._tag === "Rejected" && !isFresh ? refusedToken(error, position) : error
+                }
+                const { requestId, time } = answer.right
+                const { newest, records, rejected } = yield* page.decode(kind, answer.right, undecodable, plan.wanted)
+                const { endpoint } = kind
+                yield* count(Metrics.pagesRead, { endpoint })
+                yield* count(Metrics.activitiesRead, { endpoint }, records.length)
+                yield* count(Metrics.activitiesRejected, { endpoint }, rejected.length)
+                const moreResult = page.moreResultOf(answer.right)
+                const seen = DateTime.unsafeMake(Math.max(DateTime.toEpochMillis(position.through), newest))
+                // an activity may be dated in the future; the chain has not come that far
+                const through = DateTime.max(position.through, moreResult ? DateTime.min(seen, time) : time)
+                const next = new Position({ query: position.query, token: page.tokenOf(answer.right), through })
+                const after = state.positions.with(index, next)
+                const behind = new Set(state.behind)
+                if (moreResult) behind.add(index)
+                else behind.delete(index)
+                const result: Page<A> = {
+                  // the feed's phantom type says what its elements are
+                  records: records as Chunk.Chunk<ActivityRecord<A>>,
+                  rejected,
+                  positions: after,
+                  through: oldest(reads.map((r) => after[r.index] ?? r.first)),
+                  moreResult: behind.size > 0,
+                  requestId,
+                }
+                return [{ positions: after, behind }, result] as const
+              }),
+            ),
           )
         }),
       )

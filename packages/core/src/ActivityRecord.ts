@@ -70,37 +70,45 @@ interface Place {
   readonly activityDate: DateTime.Utc
 }
 
+/**
+ * Keeps of the parsed element only what places it, and parses the text again for `value`: parsed, a page is forty small
+ * objects a record, and they would live until the page is written.
+ */
 class FromPage<A extends AnyActivity> extends ActivityRecord<A> {
   #value: A | undefined
   readonly text: string
-  readonly #raw: Raw
+  readonly activityTypeId: number
+  readonly #marketoGUID: Raw["marketoGUID"]
+  readonly #id: Raw["id"]
+  readonly #leadId: Raw["leadId"]
+  readonly #date: string
   readonly #decode: (raw: Raw, text: string, identity: string) => A
 
   constructor(text: string, raw: Raw, decode: (raw: Raw, text: string, identity: string) => A) {
     super()
     this.text = text
-    this.#raw = raw
+    this.activityTypeId = raw.activityTypeId
+    this.#marketoGUID = raw.marketoGUID
+    this.#id = raw.id
+    this.#leadId = raw.leadId
+    this.#date = raw.activityDate
     this.#decode = decode
   }
   protected get place(): Place {
     return this
   }
   get identity(): string {
-    const { marketoGUID } = this.#raw
-    if (marketoGUID !== undefined && marketoGUID !== null && marketoGUID !== "") return marketoGUID
-    return exactId(this.#raw, "id", this.text) ?? createHash("sha256").update(this.text).digest("hex")
+    if (this.#marketoGUID) return this.#marketoGUID
+    return exactId(this.#id, "id", this.text) ?? createHash("sha256").update(this.text).digest("hex")
   }
   get leadId(): LeadId {
-    return exactId(this.#raw, "leadId", this.text) ?? ""
-  }
-  get activityTypeId(): number {
-    return this.#raw.activityTypeId
+    return exactId(this.#leadId, "leadId", this.text) ?? ""
   }
   get activityDate(): DateTime.Utc {
-    return DateTime.unsafeMake(instant.parse(this.#raw.activityDate))
+    return DateTime.unsafeMake(instant.parse(this.#date))
   }
   get value(): A {
-    this.#value ??= this.#decode(this.#raw, this.text, this.identity)
+    this.#value ??= this.#decode(JSON.parse(this.text), this.text, this.identity)
     return this.#value
   }
 }
@@ -189,18 +197,38 @@ export const withValue = <A, B>(
   text: string = JSON.stringify(value),
 ): ActivityRecord<B> => new Derived(text, self, () => value)
 
+/** A text with line breaks between its tokens is joined to one line; inside strings JSON has none. */
+const lineOf = (text: string): string =>
+  text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]+/g, " ") : text
+
 /**
- * NDJSON: each text on a line of its own, the last one ended too; `""` for no records. A text with line breaks between
- * its tokens is joined to one line (inside strings JSON has none).
+ * NDJSON: each text on a line of its own, the last one ended too; `""` for no records.
  *
  * @since 0.1.0
  * @category conversions
  */
 export const toNdjson = (records: Chunk.Chunk<{ readonly text: string }>): string => {
   let lines = ""
-  for (const { text } of Chunk.toReadonlyArray(records)) {
-    lines += text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]+/g, " ") : text
-    lines += "\n"
-  }
+  for (const { text } of Chunk.toReadonlyArray(records)) lines += `${lineOf(text)}\n`
   return lines
+}
+
+const encoder = new TextEncoder()
+
+/**
+ * `toNdjson` in UTF-8, for files and sockets: half the cost of encoding the text of all lines at once.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toNdjsonBytes = (records: Chunk.Chunk<{ readonly text: string }>): Uint8Array => {
+  const lines = Chunk.toReadonlyArray(records)
+  // a UTF-16 code unit has at most three bytes
+  const bytes = new Uint8Array(lines.reduce((sum, { text }) => sum + 3 * text.length + 1, 0))
+  let end = 0
+  for (const { text } of lines) {
+    end += encoder.encodeInto(lineOf(text), bytes.subarray(end)).written
+    bytes[end++] = 0x0a
+  }
+  return bytes.subarray(0, end)
 }

@@ -13,7 +13,6 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as AccessToken from "./AccessToken.js"
 import * as ApiLimits from "./ApiLimits.js"
 import { count } from "./internal/count.js"
@@ -145,10 +144,8 @@ export const make = (options: {
         if (Array.isArray(json.warnings) && json.warnings.length > 0) {
           yield* Effect.logWarning("Marketo answered with warnings").pipe(Effect.annotateLogs({ endpoint }))
         }
-        const time = Option.match(Option.flatMap(Option.fromNullable(date), DateTime.make), {
-          onNone: () => now,
-          onSome: DateTime.toUtc,
-        })
+        const millis = Date.parse(date ?? "")
+        const time = Number.isNaN(millis) ? now : DateTime.unsafeMake(millis)
         return { text, json, requestId: requestIdOf(json) ?? "", time }
       }).pipe(
         Effect.tapBoth({

@@ -20,6 +20,9 @@ import { Agent } from "undici"
 
 const unzip = promisify(gunzip)
 
+/** Of a page, so that it is unzipped in one piece. */
+const CHUNK_BYTES = 256 * 1024
+
 /** The whole body, unzipped off the main thread. undici's own interceptor for it is experimental, and warns so. */
 const decompress = (
   response: HttpClientResponse.HttpClientResponse,
@@ -31,7 +34,7 @@ const decompress = (
         const { "content-encoding": _, "content-length": __, ...headers } = response.headers
         const body = yield* response.arrayBuffer
         const plain = yield* Effect.tryPromise({
-          try: () => unzip(body),
+          try: () => unzip(body, { chunkSize: CHUNK_BYTES }),
           catch: (cause) => new HttpClientError.ResponseError({ request, response, reason: "Decode", cause }),
         })
         return HttpClientResponse.fromWeb(request, new Response(plain, { status, headers }))

@@ -49,6 +49,18 @@ describe("ActivityRecord", () => {
     assert.strictEqual(ActivityRecord.toNdjson(Chunk.empty()), "")
   })
 
+  it.prop(
+    "toNdjsonBytes is the same text in UTF-8",
+    [FastCheck.array(FastCheck.string({ unit: "binary" }))],
+    ([texts]) => {
+      const records = Chunk.fromIterable(texts.map((text) => ({ text })))
+      assert.deepStrictEqual(
+        Buffer.from(ActivityRecord.toNdjsonBytes(records)),
+        Buffer.from(ActivityRecord.toNdjson(records)),
+      )
+    },
+  )
+
   it("value is made once", () => {
     let made = 0
     const lazy = ActivityRecord.make({ ...record, text: "{}", decode: () => ++made })

@@ -81,7 +81,7 @@ const encode = (
   records: Chunk.Chunk<{ readonly text: string }>,
   gzip: boolean,
 ): Effect.Effect<Uint8Array, SinkError> => {
-  const lines = Buffer.from(ActivityRecord.toNdjson(records))
+  const lines = ActivityRecord.toNdjsonBytes(records)
   return gzip && lines.length > 0 ? io("compress a batch", () => compress(lines)) : Effect.succeed(lines)
 }
 

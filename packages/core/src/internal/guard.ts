@@ -41,6 +41,9 @@ const fromAST = (ast: SchemaAST.AST): Guard => {
   }
 }
 
+const isAnything = (ast: SchemaAST.AST): boolean =>
+  ast._tag === "UnknownKeyword" || (ast._tag === "Union" && ast.types.some(isAnything))
+
 const fromUnion = (guards: ReadonlyArray<Guard>): Guard => {
   const [first, second, third] = guards
   if (guards.length === 2 && first !== undefined && second !== undefined) {
@@ -67,7 +70,10 @@ const fromArray = (ast: SchemaAST.TupleType): Guard => {
 
 const fromStruct = (ast: SchemaAST.TypeLiteral): Guard => {
   if (ast.indexSignatures.length > 0) throw new Error("no guard for records")
-  const members = ast.propertySignatures.map((p) => ({ name: p.name, optional: p.isOptional, guard: fromAST(p.type) }))
+  const members = ast.propertySignatures
+    // what may be absent and may be anything needs no look
+    .filter((p) => !(p.isOptional && isAnything(p.type)))
+    .map((p) => ({ name: p.name, optional: p.isOptional, guard: fromAST(p.type) }))
   return (input) => {
     if (typeof input !== "object" || input === null || Array.isArray(input)) return false
     const object = input as Readonly<Record<PropertyKey, unknown>>

@@ -27,6 +27,12 @@ export const isPage = (json: Answer["json"]): boolean =>
   json.nextPageToken !== "" &&
   (json.result === undefined || json.result === null || Array.isArray(json.result))
 
+/** @see isPage, which every answer has passed */
+export const moreResultOf = (answer: Answer): boolean => answer.json.moreResult === true
+
+/** @see isPage, which every answer has passed */
+export const tokenOf = (answer: Answer): string => answer.json.nextPageToken as string
+
 /** Where an element and its schema disagree: paths, never the values there. */
 const pathsOf = (kind: Kind, element: unknown): ReadonlyArray<string> => {
   const checked = Schema.validateEither(kind.schema as Schema.Schema<unknown>)(element, { errors: "all" })
