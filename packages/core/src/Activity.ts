@@ -205,9 +205,13 @@ export const attribute: {
 })
 
 /** @internal An id as text; `JSON.parse` rounds numbers past 2^53, so those are read from the text. */
-export const exactId = (value: number | string | null | undefined, name: string, text: string): string | undefined => {
+export const exactId = (
+  value: number | string | null | undefined,
+  name: string,
+  text: () => string,
+): string | undefined => {
   if (value === undefined || value === null) return undefined
-  return typeof value === "number" && !Number.isSafeInteger(value) ? jsonText.member(text, name) : String(value)
+  return typeof value === "number" && !Number.isSafeInteger(value) ? jsonText.member(text(), name) : String(value)
 }
 
 /** @internal What an element has that passed the check of any of the three schemas. */
@@ -243,7 +247,9 @@ export const toTyped: {
   Activity: (raw, text, identity) => ({
     _tag: "Activity",
     ...toCommon(raw, text, identity),
-    primaryAttributeValueId: Option.fromNullable(exactId(raw.primaryAttributeValueId, "primaryAttributeValueId", text)),
+    primaryAttributeValueId: Option.fromNullable(
+      exactId(raw.primaryAttributeValueId, "primaryAttributeValueId", () => text),
+    ),
     primaryAttributeValue: Option.fromNullable(raw.primaryAttributeValue),
   }),
   LeadChange: (raw, text, identity) => ({
@@ -260,19 +266,19 @@ export const toTyped: {
     _tag: "DeletedLead",
     ...toCommon(raw, text, identity),
     deletedLeadId:
-      exactId(raw.primaryAttributeValueId, "primaryAttributeValueId", text) ??
-      exactId(raw.leadId, "leadId", text) ??
+      exactId(raw.primaryAttributeValueId, "primaryAttributeValueId", () => text) ??
+      exactId(raw.leadId, "leadId", () => text) ??
       "",
   }),
 }
 
 const toCommon = (raw: Received, text: string, identity: string): ActivityCommon => ({
   marketoGUID: raw.marketoGUID ?? identity,
-  id: Option.fromNullable(exactId(raw.id, "id", text)),
-  leadId: exactId(raw.leadId, "leadId", text) ?? "",
+  id: Option.fromNullable(exactId(raw.id, "id", () => text)),
+  leadId: exactId(raw.leadId, "leadId", () => text) ?? "",
   activityDate: DateTime.unsafeMake(instant.parse(raw.activityDate)),
   activityTypeId: raw.activityTypeId,
-  campaignId: Option.fromNullable(exactId(raw.campaignId, "campaignId", text)),
+  campaignId: Option.fromNullable(exactId(raw.campaignId, "campaignId", () => text)),
   attributes: (raw.attributes ?? []).map(({ apiName, name, value }) => ({
     name,
     apiName: apiName ?? undefined,

@@ -5,7 +5,7 @@
  * JSON type and integers past 2^53 arrive as they were. The typed view stands beside the text and costs nothing until
  * it is read.
  *
- * `text` is a slice of its page: a record that is kept keeps the whole page in memory. What outlives a batch, such as
+ * A record holds a piece of its page: one that is kept keeps the whole page in memory. What outlives a batch, such as
  * identities for a later comparison, is to be copied.
  *
  * @example
@@ -34,6 +34,8 @@ import * as instant from "./internal/instant.js"
  * @category models
  */
 export abstract class ActivityRecord<out A = AnyActivity> {
+  /** About how many bytes the text has: what batches are measured by. */
+  abstract readonly size: number
   /** What goes out: valid JSON, for an untouched record exactly the characters that Marketo sent. */
   abstract readonly text: string
   /** `marketoGUID`, else `id`, else the SHA-256 of the text: what removes duplicates downstream. */
@@ -70,13 +72,19 @@ interface Place {
   readonly activityDate: DateTime.Utc
 }
 
+const decoder = new TextDecoder()
+const encoder = new TextEncoder()
+
 /**
- * Keeps of the parsed element only what places it, and parses the text again for `value`: parsed, a page is forty small
- * objects a record, and they would live until the page is written.
+ * Keeps the bytes that came and, of the parsed element, only what places it: parsed, a page is forty small objects a record,
+ * and they would live until the page is written. Text and `value` are made when somebody asks.
  */
 class FromPage<A extends AnyActivity> extends ActivityRecord<A> {
+  #text: string | undefined
   #value: A | undefined
-  readonly text: string
+  readonly bytes: Uint8Array
+  /** Whether the bytes are without line breaks, as Marketo sends them. */
+  readonly isLine: boolean
   readonly activityTypeId: number
   readonly #marketoGUID: Raw["marketoGUID"]
   readonly #id: Raw["id"]
@@ -84,9 +92,10 @@ class FromPage<A extends AnyActivity> extends ActivityRecord<A> {
   readonly #date: string
   readonly #decode: (raw: Raw, text: string, identity: string) => A
 
-  constructor(text: string, raw: Raw, decode: (raw: Raw, text: string, identity: string) => A) {
+  constructor(bytes: Uint8Array, isLine: boolean, raw: Raw, decode: (raw: Raw, text: string, identity: string) => A) {
     super()
-    this.text = text
+    this.bytes = bytes
+    this.isLine = isLine
     this.activityTypeId = raw.activityTypeId
     this.#marketoGUID = raw.marketoGUID
     this.#id = raw.id
@@ -97,12 +106,19 @@ class FromPage<A extends AnyActivity> extends ActivityRecord<A> {
   protected get place(): Place {
     return this
   }
+  get size(): number {
+    return this.bytes.length
+  }
+  get text(): string {
+    this.#text ??= decoder.decode(this.bytes)
+    return this.#text
+  }
   get identity(): string {
     if (this.#marketoGUID) return this.#marketoGUID
-    return exactId(this.#id, "id", this.text) ?? createHash("sha256").update(this.text).digest("hex")
+    return this.#exact(this.#id, "id") ?? createHash("sha256").update(this.bytes).digest("hex")
   }
   get leadId(): LeadId {
-    return exactId(this.#leadId, "leadId", this.text) ?? ""
+    return this.#exact(this.#leadId, "leadId") ?? ""
   }
   get activityDate(): DateTime.Utc {
     return DateTime.unsafeMake(instant.parse(this.#date))
@@ -110,6 +126,9 @@ class FromPage<A extends AnyActivity> extends ActivityRecord<A> {
   get value(): A {
     this.#value ??= this.#decode(JSON.parse(this.text), this.text, this.identity)
     return this.#value
+  }
+  #exact(value: Raw["id"], name: string): string | undefined {
+    return exactId(value, name, () => this.text)
   }
 }
 
@@ -124,6 +143,9 @@ class Derived<A> extends ActivityRecord<A> {
     this.text = text
     this.place = place
     this.#decode = decode
+  }
+  get size(): number {
+    return this.text.length
   }
   get identity(): string {
     return this.place.identity
@@ -156,9 +178,10 @@ export const make = <A>(
 /** @internal A record whose raw element has passed the check of its schema. */
 export const fromPage = <T extends AnyActivity["_tag"]>(
   tag: T,
-  text: string,
+  json: Uint8Array,
+  isLine: boolean,
   raw: Raw,
-): ActivityRecord<Extract<AnyActivity, { _tag: T }>> => new FromPage(text, raw, toTyped[tag])
+): ActivityRecord<Extract<AnyActivity, { _tag: T }>> => new FromPage(json, isLine, raw, toTyped[tag])
 
 /**
  * Adds members and leaves every other character alone. A member that the record already has is written a second time;
@@ -213,22 +236,25 @@ export const toNdjson = (records: Chunk.Chunk<{ readonly text: string }>): strin
   return lines
 }
 
-const encoder = new TextEncoder()
+const LINE_FEED = 0x0a
+
+const bytesOf = (record: { readonly text: string }): Uint8Array =>
+  record instanceof FromPage && record.isLine ? record.bytes : encoder.encode(lineOf(record.text))
 
 /**
- * `toNdjson` in UTF-8, for files and sockets: half the cost of encoding the text of all lines at once.
+ * `toNdjson` in UTF-8, for files and sockets: an untouched record goes through as the bytes that came.
  *
  * @since 0.1.0
  * @category conversions
  */
 export const toNdjsonBytes = (records: Chunk.Chunk<{ readonly text: string }>): Uint8Array => {
-  const lines = Chunk.toReadonlyArray(records)
-  // a UTF-16 code unit has at most three bytes
-  const bytes = new Uint8Array(lines.reduce((sum, { text }) => sum + 3 * text.length + 1, 0))
+  const lines = Chunk.toReadonlyArray(records).map(bytesOf)
+  const bytes = new Uint8Array(lines.reduce((sum, line) => sum + line.length + 1, 0))
   let end = 0
-  for (const { text } of lines) {
-    end += encoder.encodeInto(lineOf(text), bytes.subarray(end)).written
-    bytes[end++] = 0x0a
+  for (const line of lines) {
+    bytes.set(line, end)
+    end += line.length
+    bytes[end++] = LINE_FEED
   }
-  return bytes.subarray(0, end)
+  return bytes
 }

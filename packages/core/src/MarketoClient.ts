@@ -31,8 +31,8 @@ import { general, type RequestPolicy } from "./RequestPolicy.js"
  * @category models
  */
 export interface Answer {
-  /** The body as it came. */
-  readonly text: string
+  /** The body as it came, in UTF-8. */
+  readonly body: Uint8Array
   /** The body parsed; `JSON.parse` rounds integers past 2^53. */
   readonly json: Readonly<Record<string, unknown>>
   /** Marketo's id of the call; empty when it sent none. */
@@ -130,7 +130,7 @@ export const make = (options: {
       { isComplete, policy = general }: CallOptions,
     ): Effect.Effect<Answer, Failure> =>
       Effect.gen(function* () {
-        const { date, json, text } = yield* transport.execute(client, endpoint, request, policy.timeout)
+        const { body, date, json } = yield* transport.execute(client, endpoint, request, policy.timeout)
         const now = yield* DateTime.now
         if (json.success === false) {
           const failure = failureOf(endpoint, json, now, limits)
@@ -146,7 +146,7 @@ export const make = (options: {
         }
         const millis = Date.parse(date ?? "")
         const time = Number.isNaN(millis) ? now : DateTime.unsafeMake(millis)
-        return { text, json, requestId: requestIdOf(json) ?? "", time }
+        return { body, json, requestId: requestIdOf(json) ?? "", time }
       }).pipe(
         Effect.tapBoth({
           onSuccess: () => count(Metrics.requests, { endpoint, outcome: "ok" }),

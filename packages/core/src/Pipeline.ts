@@ -56,7 +56,7 @@ import type { SinkError } from "./SinkError.js"
 export interface BatchPolicy {
   /** Records. Default: 3,000. */
   readonly maxCount?: number | undefined
-  /** Characters of the records' texts. Default: 4 Mi. */
+  /** Bytes of the records' texts, about. Default: 4 Mi. */
   readonly maxBytes?: number | undefined
   /** A batch without records is written at most this often, and at the end. Default: 5 seconds. */
   readonly checkpointEvery?: Duration.DurationInput | undefined
@@ -259,13 +259,13 @@ const cut = (
 ): readonly [ReadonlyArray<Page<unknown>>, ReadonlyArray<Page<unknown>>] => {
   const { maxBytes = 4 * 1024 * 1024, maxCount = 3_000 } = policy
   let count = 0
-  let characters = 0
+  let bytes = 0
   for (const [index, page] of pages.entries()) {
     const isFirst = count === 0
     count += sizeOf(page)
-    for (const { text } of Chunk.toReadonlyArray(page.records)) characters += text.length
-    for (const { text } of Chunk.toReadonlyArray(page.rejected)) characters += text.length
-    if (!isFirst && (count > maxCount || characters > maxBytes)) return [pages.slice(0, index), pages.slice(index)]
+    for (const { size } of Chunk.toReadonlyArray(page.records)) bytes += size
+    for (const { text } of Chunk.toReadonlyArray(page.rejected)) bytes += text.length
+    if (!isFirst && (count > maxCount || bytes > maxBytes)) return [pages.slice(0, index), pages.slice(index)]
   }
   return [pages, []]
 }

@@ -82,7 +82,7 @@ describe("the text of elements", () => {
         JSON.parse(text).result,
         values.map((v) => JSON.parse(v)),
       )
-      const found = jsonText.elements(text, "result")
+      const found = jsonText.elements(new TextEncoder().encode(text), "result").map((e) => new TextDecoder().decode(e))
       assert.deepStrictEqual(
         found,
         values.map((v) => v.trim()),

@@ -71,8 +71,8 @@ describe("over a real socket", () => {
     Effect.gen(function* () {
       const client = yield* MarketoClient.MarketoClient
       const answer = yield* client.get(RequestPolicy.endpoints.activityTypes.path, {})
-      assert.isAbove(answer.text.length, 1_024)
-      assert.strictEqual(JSON.parse(answer.text).success, true)
+      assert.isAbove(answer.body.length, 1_024)
+      assert.strictEqual(answer.json.success, true)
     }).pipe(Effect.provide(live({ gzip: true }))),
   )
 

@@ -43,6 +43,11 @@ const pathsOf = (kind: Kind, element: unknown): ReadonlyArray<string> => {
   return deepest.map((path) => path || "(the whole element)")
 }
 
+const LINE_FEED = 0x0a
+const CARRIAGE_RETURN = 0x0d
+
+const decoder = new TextDecoder()
+
 /** The elements of a page as records, each with the very characters that came. */
 export const decode = (
   kind: Kind,
@@ -51,18 +56,19 @@ export const decode = (
   wanted: ReadonlySet<number> | undefined,
 ): Effect.Effect<Decoded, Undecodable> => {
   const elements = (answer.json.result ?? []) as ReadonlyArray<unknown>
-  const texts = elements.length === 0 ? [] : jsonText.elements(answer.text, "result")
+  const bytes = elements.length === 0 ? [] : jsonText.elements(answer.body, "result")
+  const isLine = !answer.body.includes(LINE_FEED) && !answer.body.includes(CARRIAGE_RETURN)
   const records: Array<ActivityRecord.ActivityRecord<AnyActivity>> = []
   const rejected: Array<ActivityRecord.Rejected> = []
   let newest = Number.NEGATIVE_INFINITY
   for (let index = 0; index < elements.length; index++) {
     const element = elements[index]
-    const text = texts[index] ?? ""
+    const json = bytes[index] as Uint8Array
     if (kind.isElement(element)) {
       const raw = element as Received
       newest = Math.max(newest, instant.parse(raw.activityDate))
       if (wanted === undefined || wanted.has(raw.activityTypeId)) {
-        records.push(ActivityRecord.fromPage(kind.tag, text, raw))
+        records.push(ActivityRecord.fromPage(kind.tag, json, isLine, raw))
       }
     } else {
       const paths = pathsOf(kind, element)
@@ -70,7 +76,7 @@ export const decode = (
         const { requestId } = answer
         return Effect.fail(new Undecodable({ endpoint: kind.endpoint, requestId, attempts: 1, index, paths }))
       }
-      rejected.push({ text, index, paths })
+      rejected.push({ text: decoder.decode(json), index, paths })
     }
   }
   return Effect.succeed({

@@ -69,11 +69,13 @@ export type Json = Readonly<Record<string, unknown>>
 
 /** What came back, whole. */
 export interface Answer {
-  readonly text: string
+  readonly body: Uint8Array
   readonly json: Json
   /** The `Date` header. */
   readonly date: string | undefined
 }
+
+const decoder = new TextDecoder()
 
 const parse = (text: string): Json | undefined => {
   try {
@@ -94,15 +96,15 @@ export const execute = (
   Effect.gen(function* () {
     const started = yield* Clock.currentTimeMillis
     const response = yield* client.execute(request)
-    const text = yield* response.text
+    const body = new Uint8Array(yield* response.arrayBuffer)
     const took = (yield* Clock.currentTimeMillis) - started
     yield* Metric.update(Metrics.requestDuration.pipe(Metric.tagged("endpoint", endpoint)), took / 1000)
     if (response.status < 200 || response.status > 299) return yield* Effect.fail(fromStatus(endpoint, response.status))
-    const json = parse(text)
+    const json = parse(decoder.decode(body))
     if (json === undefined) {
       return yield* Effect.fail(malformed(endpoint))
     }
-    return { text, json, date: response.headers.date }
+    return { body, json, date: response.headers.date }
   }).pipe(
     Effect.catchTags({
       RequestError: (error) => Effect.fail(fromHttpError(endpoint)(error)),
