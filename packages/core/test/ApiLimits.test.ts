@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { assertSome } from "@effect/vitest/utils"
 import { ApiLimits } from "@effect-marketo/core"
-import { Clock, DateTime, Duration, Effect, Exit, FastCheck, Fiber, Option, TestClock } from "effect"
+import { Clock, DateTime, Duration, Effect, Exit, FastCheck, Fiber, TestClock } from "effect"
 import { flowing } from "./support/simulated.js"
 
 describe("ApiLimits", () => {
@@ -109,7 +110,7 @@ describe("ApiLimits", () => {
       yield* TestClock.setTime(6_400_000)
       const next = yield* Effect.fork(limits.run(Clock.currentTimeMillis))
       yield* TestClock.adjust("1 minutes")
-      assert.deepStrictEqual(yield* Fiber.poll(next), Option.some(Exit.succeed(6_420_250)))
+      assertSome(yield* Fiber.poll(next), Exit.succeed(6_420_250))
     }),
   )
 

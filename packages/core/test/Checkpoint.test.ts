@@ -1,8 +1,9 @@
 import { FileSystem, KeyValueStore } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
+import { assertNone, assertSome } from "@effect/vitest/utils"
 import { Checkpoint, CheckpointStore } from "@effect-marketo/core"
-import { Arbitrary, DateTime, Effect, Layer, Option } from "effect"
+import { Arbitrary, DateTime, Effect, Layer } from "effect"
 
 const subscription = { instance: "123-ABC-456", name: "opens" }
 const checkpoint = new Checkpoint.Checkpoint({
@@ -91,14 +92,14 @@ describe("CheckpointStore", () => {
     it.live(`${name}: keeps texts apart by key, and the last one of each`, () =>
       Effect.gen(function* () {
         const store = yield* CheckpointStore.CheckpointStore
-        assert.deepStrictEqual(yield* store.get("host:80/a"), Option.none())
+        assertNone(yield* store.get("host:80/a"))
         yield* store.set("host:80/a", "1")
         yield* store.set("host:80/a/b", "2")
         yield* store.set("host:80/A", "3")
         yield* store.set("host:80/a", `{"ü":4}`)
-        assert.deepStrictEqual(yield* store.get("host:80/a"), Option.some(`{"ü":4}`))
-        assert.deepStrictEqual(yield* store.get("host:80/a/b"), Option.some("2"))
-        assert.deepStrictEqual(yield* store.get("host:80/A"), Option.some("3"))
+        assertSome(yield* store.get("host:80/a"), `{"ü":4}`)
+        assertSome(yield* store.get("host:80/a/b"), "2")
+        assertSome(yield* store.get("host:80/A"), "3")
       }).pipe(Effect.provide(layer)),
     )
   }
@@ -116,9 +117,9 @@ describe("CheckpointStore", () => {
       const read = Effect.flatMap(CheckpointStore.CheckpointStore, (store) => store.get("k")).pipe(
         Effect.provide(CheckpointStore.layerFile(directory)),
       )
-      assert.deepStrictEqual(yield* read, Option.some("old"))
+      assertSome(yield* read, "old")
       yield* set("new")
-      assert.deepStrictEqual(yield* read, Option.some("new"))
+      assertSome(yield* read, "new")
     }).pipe(Effect.provide(NodeContext.layer)),
   )
 
@@ -130,7 +131,7 @@ describe("CheckpointStore", () => {
       yield* Effect.gen(function* () {
         const store = yield* CheckpointStore.CheckpointStore
         for (const key of keys) yield* store.set(key, `text of ${key}`)
-        for (const key of keys) assert.deepStrictEqual(yield* store.get(key), Option.some(`text of ${key}`))
+        for (const key of keys) assertSome(yield* store.get(key), `text of ${key}`)
       }).pipe(Effect.provide(CheckpointStore.layerFile(directory)))
     }).pipe(Effect.provide(NodeContext.layer)),
   )

@@ -2,6 +2,7 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
+import { assertSome } from "@effect/vitest/utils"
 import {
   Activities,
   ActivityRecord,
@@ -328,10 +329,10 @@ describe("batches", () => {
       )
       yield* TestClock.adjust("1 seconds")
       const ahead = (yield* simulator.calls).filter((c) => c.endpoint === "activities").length
-      assert.isAbove(ahead, 2)
-      assert.isAtMost(ahead, 12)
       yield* Deferred.succeed(gate, undefined)
       yield* fiber
+      assert.isAbove(ahead, 2)
+      assert.isAtMost(ahead, 12)
       assert.deepStrictEqual(yield* written, yield* storedOf(1))
     }).pipe(Effect.provide(withMemory({ activities: 1_000 }))),
   )
@@ -591,6 +592,7 @@ describe("tail", () => {
       const calls = (yield* simulator.calls).slice(before)
       const pages = (types: string) => calls.filter((c) => c.query.activityTypeIds === types)
       assert.isAtLeast(pages("1").length, 5)
+      assert.isAtLeast(pages("2").length, 20)
       assert.isBelow(
         pages("2").reduce((sum, c) => sum + c.records, 0),
         (yield* storedOf(2)).length,
@@ -757,7 +759,7 @@ describe("the sink's checkpoint", () => {
         assert.strictEqual(error._tag, reason)
         if (error._tag === "SinkError") assert.strictEqual(error.reason, "CheckpointRefused")
         assert.isAbove(error.message.length, 60)
-        assert.deepStrictEqual(yield* store.get("123-ABC-456/visits"), Option.some(json))
+        assertSome(yield* store.get("123-ABC-456/visits"), json)
         assert.strictEqual(yield* Ref.get(lines), 0)
       }).pipe(Effect.provide(Layer.merge(simulated(), CheckpointStore.layerMemory))),
     )
