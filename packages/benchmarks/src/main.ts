@@ -2,7 +2,7 @@
  * The figures of the README, as Markdown on standard output.
  *
  *     npm run bench                       everything, about ten minutes
- *     npm run bench -- throughput         one of: throughput, memory, limits
+ *     npm run bench -- throughput         one of: throughput, writing, memory, limits
  *     npm run bench -- --quick            fewer pages and rounds
  */
 import { execFileSync } from "node:child_process"
@@ -11,6 +11,7 @@ import { parseArgs } from "node:util"
 import { limits } from "./limits.js"
 import { memory } from "./memory.js"
 import { throughput } from "./throughput.js"
+import { writing } from "./writing.js"
 
 const { positionals, values } = parseArgs({
   options: { quick: { type: "boolean", default: false } },
@@ -23,6 +24,7 @@ const sections: Readonly<Record<string, { readonly title: string; readonly run: 
     title: "Reading 300 activities a page over loopback",
     run: () => (quick ? throughput(200, 1) : throughput(1_000, 5)),
   },
+  writing: { title: "Writing 300 custom activities a call", run: () => (quick ? writing(100, 1) : writing(1_000, 5)) },
   memory: { title: "Memory", run: () => (quick ? memory(100, 1) : memory(500, 3)) },
   limits: { title: "At 100 calls in 20 s", run: () => limits(quick ? 120 : 400) },
 }

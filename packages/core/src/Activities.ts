@@ -122,6 +122,9 @@ interface State {
 
 type Kind = (typeof chains.kinds)[keyof typeof chains.kinds]
 
+/** Positions whose token was just made, and is good: if Marketo refuses their first page, it is the filter that it refuses. */
+const fresh = new WeakSet<Position>()
+
 const decodeTypes = Schema.decodeUnknown(Schema.Array(ActivityType))
 
 /**
@@ -175,10 +178,12 @@ export const make = (options: {
         }
         const instant = yield* readOptions.past(start.since)
         const token = yield* tokenAt(instant)
-        const positions = plan.chains.map(
-          (chain) => chain.position ?? new Position({ query: chain.query, token, through: instant }),
-        )
-        return { plan, positions }
+        const begin = (query: string) => {
+          const position = new Position({ query, token, through: instant })
+          fresh.add(position)
+          return position
+        }
+        return { plan, positions: plan.chains.map((chain) => chain.position ?? begin(chain.query)) }
       })
 
     /** One call for a page of a chain. */
@@ -223,21 +228,21 @@ export const make = (options: {
                   const isLast = isIdle && every === undefined
                   return isLast ? Option.none() : Option.some({ token: page.tokenOf(right), isIdle })
                 })
-                return [Chunk.of({ answer, chain, first, index }), next] as const
+                return [Chunk.of({ answer, first, index }), next] as const
               }),
             )
 
           const origin: State = { positions, behind: new Set(reads.map(({ index }) => index)) }
           return Stream.fromIterable(reads).pipe(
             Stream.flatMap(answersOf, { concurrency: Math.max(1, reads.length), bufferSize: 1 }),
-            Stream.mapAccumEffect(origin, (state, { answer, chain, first, index }) =>
+            Stream.mapAccumEffect(origin, (state, { answer, first, index }) =>
               Effect.gen(function* () {
                 const position = state.positions[index] ?? first
                 if (Either.isLeft(answer)) {
-                  // a token that was just made is good: then it is the filter that Marketo refuses
-                  const isFresh = position === first && chain.position === undefined
                   const error = answer.left
-                  return yield* error._tag === "Rejected" && !isFresh ? refusedToken(error, position) : error
+                  return yield* error._tag === "Rejected" && !fresh.has(position)
+                    ? refusedToken(error, position)
+                    : error
                 }
                 const { requestId, time } = answer.right
                 const { newest, records, rejected } = yield* page.decode(kind, answer.right, undecodable, plan.wanted)
@@ -246,9 +251,9 @@ export const make = (options: {
                 yield* count(Metrics.activitiesRead, { endpoint }, records.length)
                 yield* count(Metrics.activitiesRejected, { endpoint }, rejected.length)
                 const moreResult = page.moreResultOf(answer.right)
-                const seen = DateTime.unsafeMake(Math.max(DateTime.toEpochMillis(position.through), newest))
                 // an activity may be dated in the future; the chain has not come that far
-                const through = DateTime.max(position.through, moreResult ? DateTime.min(seen, time) : time)
+                const seen = moreResult ? Math.min(newest, DateTime.toEpochMillis(time)) : DateTime.toEpochMillis(time)
+                const through = DateTime.unsafeMake(Math.max(DateTime.toEpochMillis(position.through), seen))
                 const next = new Position({ query: position.query, token: page.tokenOf(answer.right), through })
                 const after = state.positions.with(index, next)
                 const behind = new Set(state.behind)

@@ -34,7 +34,6 @@ import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Mailbox from "effect/Mailbox"
@@ -214,19 +213,15 @@ const invalid = (field: string, limit: string) => new InvalidRequest({ field, li
 
 const checkOf =
   ({ types }: Pick<AddAllOptions, "types">) =>
-  ({ activityTypeId }: CustomActivity): Option.Option<InvalidRequest> => {
-    if (types === undefined) return Option.none()
+  ({ activityTypeId }: CustomActivity): InvalidRequest | undefined => {
+    if (types === undefined) return undefined
     const type = types.find(({ id }) => Option.contains(id, activityTypeId))
     if (type === undefined) {
-      return Option.some(
-        invalid("activityTypeId", `${activityTypeId} is none of the custom activity types that were loaded`),
-      )
+      return invalid("activityTypeId", `${activityTypeId} is none of the custom activity types that were loaded`)
     }
     return type.status === "approved" || type.status === "approved with draft"
-      ? Option.none()
-      : Option.some(
-          invalid("activityTypeId", `${activityTypeId} ("${type.apiName}") must be approved; it is ${type.status}`),
-        )
+      ? undefined
+      : invalid("activityTypeId", `${activityTypeId} ("${type.apiName}") must be approved; it is ${type.status}`)
   }
 
 /** General answers say `reasons`, this endpoint `errors`; both are read. */
@@ -249,17 +244,13 @@ const toResult = (result: unknown): Result => {
 /** Each input that has an outcome, with it. */
 const withOutcomes = <I>(
   entries: ReadonlyArray<writeBatches.Entry<I>>,
-  outcomes: ReadonlyArray<Option.Option<Outcome>>,
+  outcomes: ReadonlyArray<Outcome | undefined>,
 ): ReadonlyArray<readonly [I, Outcome]> => {
   const settled: Array<readonly [I, Outcome]> = []
   let next = 0
   for (const entry of entries) {
-    if (Either.isLeft(entry)) {
-      settled.push([entry.left.input, { _tag: "Parked", error: entry.left.error }])
-    } else {
-      const outcome = outcomes[next++]
-      if (outcome !== undefined && Option.isSome(outcome)) settled.push([entry.right.input, outcome.value])
-    }
+    const outcome = writeBatches.isItem(entry) ? outcomes[next++] : ({ _tag: "Parked", error: entry.error } as const)
+    if (outcome !== undefined) settled.push([entry.input, outcome])
   }
   return settled
 }
@@ -311,12 +302,11 @@ export const make = (options: {
         const items: Array<Item<unknown>> = []
         for (const [index, activity] of Chunk.toReadonlyArray(batch).entries()) {
           const entry = writeBatches.toEntry(activity, activity, checkOf(addOptions))
-          if (Either.isLeft(entry)) return yield* invalid(`${index}.${entry.left.error.field}`, entry.left.error.limit)
-          items.push(entry.right)
+          if (!writeBatches.isItem(entry)) return yield* invalid(`${index}.${entry.error.field}`, entry.error.limit)
+          items.push(entry)
         }
-        const bytes = items.reduce((sum, item) => sum + writeBatches.bytesOf(item.text), 0)
-        if (bytes > writeBatches.MAX_BYTES) {
-          return yield* invalid("input", `Marketo takes 1 MB a call; these ${items.length} records have ${bytes} bytes`)
+        if (!writeBatches.fit(items, writeBatches.MAX_BYTES)) {
+          return yield* invalid("input", `Marketo takes 1 MB a call, and these ${items.length} records have more`)
         }
         return Chunk.unsafeFromArray(yield* call(items)) as Chunk.NonEmptyChunk<Result>
       })
@@ -335,8 +325,8 @@ export const make = (options: {
         .pipe(
           Stream.mapEffect(
             (entries) =>
-              Effect.map(write(entries.filter(Either.isRight).map((entry) => entry.right)), ({ failure, outcomes }) => {
-                const settled = Stream.fromIterable(withOutcomes(entries, outcomes))
+              Effect.map(write(entries.filter(writeBatches.isItem)), ({ failure, outcomes }) => {
+                const settled = Stream.fromChunk(Chunk.unsafeFromArray(withOutcomes(entries, outcomes)))
                 return Option.match(failure, {
                   onNone: () => settled,
                   onSome: (error) => Stream.concat(settled, Stream.fail(error)),

@@ -38,6 +38,24 @@ export interface CustomActivity {
   readonly attributes: ReadonlyArray<CustomActivityAttribute>
 }
 
+const DAY = 86_400_000
+
+/** The day that was written last, and its text: records of a batch are often of one day. */
+let day = Number.NaN
+let dayText = ""
+
+const two = (value: number) => (value < 10 ? `0${value}` : `${value}`)
+
+const formatUtc = (millis: number): string => {
+  const days = Math.floor(millis / DAY)
+  if (days !== day) {
+    day = days
+    dayText = new Date(days * DAY).toISOString().slice(0, -"00:00:00.000Z".length)
+  }
+  const seconds = Math.floor((millis - days * DAY) / 1_000)
+  return `${dayText}${two(Math.floor(seconds / 3_600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}Z`
+}
+
 /**
  * A date and time as Marketo takes it: ISO 8601 with offset, whole seconds.
  *
@@ -45,7 +63,7 @@ export interface CustomActivity {
  * @category conversions
  */
 export const formatDateTime = (date: DateTime.DateTime): string =>
-  (DateTime.isZoned(date) ? DateTime.formatIsoOffset(date) : DateTime.formatIso(date)).replace(/\.\d+/, "")
+  DateTime.isZoned(date) ? DateTime.formatIsoOffset(date).replace(/\.\d+/, "") : formatUtc(date.epochMillis)
 
 const invalid = (field: string, limit: string) => Either.left(new InvalidRequest({ field, limit }))
 

@@ -179,7 +179,8 @@ export const make = (options: {
               send(used),
               (failure) => failure.action === "Reauthenticate",
               (failure) => {
-                if (failure === ranOut) return attempt(refusals)
+                // by its cause: inside a span a failure is a copy
+                if (failure.cause === ranOut.cause) return attempt(refusals)
                 if (refusals > 0) return Effect.fail({ ...failure, action: "Fail" })
                 return accessToken
                   .invalidate(used)

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MarketoClient, RequestPolicy } from "@effect-marketo/core"
+import { ApiLimits, MarketoClient, RequestPolicy } from "@effect-marketo/core"
 import { Simulator } from "@effect-marketo/simulator"
-import { Clock, Effect, Fiber, TestClock } from "effect"
+import { Clock, DateTime, Effect, Fiber, TestClock } from "effect"
 import { flowing, simulated } from "./support/simulated.js"
+import { stub } from "./support/stub.js"
 
 const get = Effect.flatMap(MarketoClient.MarketoClient, (client) =>
   client.get(RequestPolicy.endpoints.activityTypes.path, {}),
@@ -97,6 +98,27 @@ describe("AccessToken", () => {
       const [first, , third] = yield* apiCalls
       assert.strictEqual((third?.at ?? 0) - (first?.at ?? 0), 60_000)
     }).pipe(Effect.provide(simulated({ tokenLifetime: "60 seconds" }))),
+  )
+
+  it.effect("a token that ran out while the call waited for the limiter is no refusal: a 601 may still follow", () =>
+    Effect.gen(function* () {
+      const { calls, layer, sent } = yield* stub([
+        '{"success":false,"errors":[{"code":"601"}]}',
+        '{"success":true,"result":[]}',
+      ])
+      const fiber = yield* Effect.fork(
+        Effect.gen(function* () {
+          const limits = yield* ApiLimits.ApiLimits
+          yield* limits.pauseUntil(DateTime.unsafeMake(2 * 3_600_000))
+          yield* get
+        }).pipe(Effect.provide(layer)),
+      )
+      yield* TestClock.adjust("3 hours")
+      yield* Fiber.join(fiber)
+      const tokens = (yield* calls).map((call) => call.headers.authorization)
+      assert.deepStrictEqual(tokens, ["Bearer secret-token-2:ab", "Bearer secret-token-3:ab"])
+      assert.strictEqual((yield* sent).length, 5)
+    }),
   )
 
   it.effect("a renewal that fails is shared by all who wait for it; the next caller tries afresh", () =>

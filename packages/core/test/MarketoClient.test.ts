@@ -205,12 +205,15 @@ describe("what comes back", () => {
 
 describe("a request that fails", () => {
   for (const reason of ["Encode", "InvalidUrl"] as const) {
-    it.effect(`before it is sent (${reason}) is not repeated`, () =>
+    it.effect(`before it is sent (${reason}) is not repeated: NotExecuted`, () =>
       Effect.gen(function* () {
         const request = HttpClientRequest.get(url)
         const { calls, result } = yield* outcome([new HttpClientError.RequestError({ request, reason })])
         assert.strictEqual(calls, 1)
-        assert.strictEqual(result._tag === "Left" && result.left._tag, "Unavailable")
+        assert.strictEqual(
+          result._tag === "Left" && result.left._tag === "Unavailable" && result.left.execution,
+          "NotExecuted",
+        )
       }),
     )
   }

@@ -37,6 +37,7 @@ import {
   TestClock,
 } from "effect"
 import { flowing, many, now, simulated, since } from "./support/simulated.js"
+import { stub } from "./support/stub.js"
 
 const visits = Feed.leadActivities({ activityTypeIds: [1] })
 
@@ -189,6 +190,20 @@ describe("run", () => {
       yield* flowing(Pipeline.run({ name: "many", feed, since, concurrency: 2 }))
       assert.strictEqual(yield* simulator.peakConcurrency, 2)
     }).pipe(Effect.provide(withMemory({ activities: 300, latency: "1 seconds" }))),
+  )
+
+  it.effect("a filter that Marketo refuses on the first page of a new name is Marketo's own error", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(DateTime.toEpochMillis(now))
+      const { layer } = yield* stub([
+        '{"success":true,"nextPageToken":"FIRST="}',
+        '{"success":false,"errors":[{"code":"1003"}]}',
+      ])
+      const error = yield* Effect.flip(Pipeline.run({ name: "visits", feed: visits, since })).pipe(
+        Effect.provide(Layer.merge(layer, ActivitySink.layerMemory)),
+      )
+      assert.deepStrictEqual(error._tag === "Rejected" && error.codes, ["1003"])
+    }),
   )
 
   it.effect("undecodable elements: kept and durable with their batch, or the read fails", () =>

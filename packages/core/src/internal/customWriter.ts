@@ -15,17 +15,17 @@ import type { Item } from "./writeBatches.js"
 
 /** A record without an outcome was not written, or is not known to be; `failure` says why. */
 export interface Written {
-  readonly outcomes: ReadonlyArray<Option.Option<Outcome>>
+  readonly outcomes: ReadonlyArray<Outcome | undefined>
   readonly failure: Option.Option<MarketoError>
 }
 
 type Items = ReadonlyArray<Item<unknown>>
 
 /** Remembered, so that reading back does not take an earlier record for a later one that is equal to it. */
-const MAX_KNOWN = 10_000
+const MAX_KNOWN_CALLS = 40
 
 const failed = (items: Items, error: MarketoError): Written => ({
-  outcomes: items.map(() => Option.none()),
+  outcomes: items.map(() => undefined),
   failure: Option.some(error),
 })
 
@@ -58,22 +58,19 @@ export const make = (
 ): ((items: Items) => Effect.Effect<Written>) => {
   const { identity, maxCalls, minCount = 25, notFound = "park", resends = 3 } = policy
   const visibilityDelay = Duration.toMillis(policy.visibilityDelay ?? "2 minutes")
-  const known = new Set<string>()
+  let recent: ReadonlyArray<ReadonlyArray<string>> = []
 
+  /** Keeps what the newest calls have stored; an identity is exact without that. */
   const remember = ({ outcomes }: Written) =>
     Effect.sync(() => {
-      for (const outcome of outcomes) {
-        if (Option.isSome(outcome) && outcome.value._tag === "Added") known.add(outcome.value.marketoGUID)
-      }
-      for (const oldest of known) {
-        if (known.size <= MAX_KNOWN) break
-        known.delete(oldest)
-      }
+      if (identity !== undefined) return
+      const guids = outcomes.flatMap((outcome) => (outcome?._tag === "Added" ? [outcome.marketoGUID] : []))
+      recent = [...recent.slice(1 - MAX_KNOWN_CALLS), guids]
     })
 
   const parked = (items: Items, error: MarketoError): Effect.Effect<Written> =>
     Effect.as(count(Metrics.customActivities, { outcome: "parked" }, items.length), {
-      outcomes: items.map(() => Option.some<Outcome>({ _tag: "Parked", error })),
+      outcomes: items.map((): Outcome => ({ _tag: "Parked", error })),
       failure: Option.none(),
     })
 
@@ -82,6 +79,7 @@ export const make = (
     Effect.gen(function* () {
       const sent = items.map((item) => item.activity)
       const ends = (yield* Clock.currentTimeMillis) + visibilityDelay
+      const known = new Set(recent.flat())
       const look = readBack(activities, sent, { identity, maxCalls, isKnown: (guid) => known.has(guid) }).pipe(
         Effect.tapError((error) => Effect.logWarning("reading custom activities back failed", error.message)),
         Effect.orElseSucceed((): Found => ({ guids: sent.map(() => Option.none()), isComplete: false })),
@@ -114,16 +112,14 @@ export const make = (
       const { failure, outcomes } = yield* settleMissing(missing, error, isComplete, resent)
       const rest = outcomes.values()
       return {
-        outcomes: guids.map((guid) =>
-          Option.isSome(guid) ? Option.some(added(guid.value)) : (rest.next().value ?? Option.none()),
-        ),
+        outcomes: guids.map((guid) => (Option.isSome(guid) ? added(guid.value) : rest.next().value)),
         failure,
       }
     })
 
   const write = (items: Items, resent: number): Effect.Effect<Written> =>
     call(items).pipe(
-      Effect.map((results): Written => ({ outcomes: results.map(Option.some), failure: Option.none() })),
+      Effect.map((outcomes): Written => ({ outcomes, failure: Option.none() })),
       Effect.catchAll((error) => {
         if (isTooLarge(error)) {
           return items.length === 1 ? parked(items, error) : halves(items, (half) => write(half, resent))

@@ -24,7 +24,7 @@ const codeOf = (error: unknown): string | undefined => {
 const unavailable = (
   endpoint: string,
   reason: Unavailable["reason"],
-  row: ErrorCode.Row | undefined,
+  row: Pick<ErrorCode.Row, "action" | "execution"> | undefined,
   code?: string,
 ): Failure => {
   const { action, execution } = row ?? { action: "Fail", execution: "Unknown" }
@@ -39,17 +39,20 @@ const unavailable = (
 export const malformed = (endpoint: string): Failure =>
   unavailable(endpoint, "Malformed", ErrorCode.get("Client", "Malformed"))
 
+const UNSENT = { action: "Fail", execution: "NotExecuted" } as const
+
 const fromHttpError =
   (endpoint: string) =>
   (error: HttpClientError): Failure => {
     // never the error itself as a cause: it holds the request, and with it tokens and secrets
     const code = codeOf(error.cause)
     // an answer had begun: whatever broke it, the call may have been executed
-    const isAnswered = error._tag === "ResponseError"
-    const row = ErrorCode.get("Connection", isAnswered ? "other" : (code ?? "other"))
-    const failure = unavailable(endpoint, "Connection", row, code)
-    const isSent = isAnswered || error.reason === "Transport"
-    return isSent ? failure : { ...failure, action: "Fail", execution: "NotExecuted" }
+    if (error._tag === "ResponseError") {
+      return unavailable(endpoint, "Connection", ErrorCode.get("Connection", "other"), code)
+    }
+    // a request that could not be made was not sent, and cannot be made the next time either
+    const row = error.reason === "Transport" ? ErrorCode.get("Connection", code ?? "other") : UNSENT
+    return unavailable(endpoint, "Connection", row, code)
   }
 
 const fromStatus = (endpoint: string, status: number): Failure => {

@@ -26,8 +26,15 @@ export interface Item<I> {
   readonly text: string
 }
 
-/** An input that is sent, or what is wrong with it. */
-export type Entry<I> = Either.Either<Item<I>, { readonly input: I; readonly error: InvalidRequest }>
+/** An input that is not sent, and why. */
+export interface Refused<I> {
+  readonly input: I
+  readonly error: InvalidRequest
+}
+
+export type Entry<I> = Item<I> | Refused<I>
+
+export const isItem = <I>(entry: Entry<I>): entry is Item<I> => "text" in entry
 
 export interface Policy {
   readonly maxCount: number
@@ -41,8 +48,16 @@ const encoder = new TextEncoder()
 const beyondAscii = /[^\x00-\x7f]/
 
 /** Bytes of a text in UTF-8, with the comma after it. */
-export const bytesOf = (text: string): number =>
+const sizeOf = ({ text }: { readonly text: string }): number =>
   (beyondAscii.test(text) ? encoder.encode(text).length : text.length) + 1
+
+/** At least as many; known without a look at the text. */
+const boundOf = ({ text }: { readonly text: string }): number => 3 * text.length + 1
+
+/** Whether the records fit into one call. */
+export const fit = (items: ReadonlyArray<Item<unknown>>, maxBytes: number): boolean =>
+  ENVELOPE_BYTES + items.reduce((sum, item) => sum + boundOf(item), 0) <= maxBytes ||
+  ENVELOPE_BYTES + items.reduce((sum, item) => sum + sizeOf(item), 0) <= maxBytes
 
 export const bodyOf = (items: ReadonlyArray<Item<unknown>>): string =>
   `{"input":[${items.map((item) => item.text).join(",")}]}`
@@ -50,45 +65,17 @@ export const bodyOf = (items: ReadonlyArray<Item<unknown>>): string =>
 export const toEntry = <I>(
   input: I,
   activity: CustomActivity.CustomActivity,
-  check: (activity: CustomActivity.CustomActivity) => Option.Option<InvalidRequest>,
+  check: (activity: CustomActivity.CustomActivity) => InvalidRequest | undefined,
 ): Entry<I> => {
   const text = CustomActivity.toJson(activity)
-  if (Either.isLeft(text)) return Either.left({ input, error: text.left })
-  if (bytesOf(text.right) + ENVELOPE_BYTES > MAX_BYTES) {
+  if (Either.isLeft(text)) return { input, error: text.left }
+  const item = { input, activity, text: text.right }
+  if (!fit([item], MAX_BYTES)) {
     const limit = "the encoded record is over 1 MB, Marketo's limit for a call"
-    return Either.left({ input, error: new InvalidRequest({ field: "attributes", limit }) })
+    return { input, error: new InvalidRequest({ field: "attributes", limit }) }
   }
-  return Option.match(check(activity), {
-    onNone: () => Either.right({ input, activity, text: text.right }),
-    onSome: (error) => Either.left({ input, error }),
-  })
-}
-
-interface State<I, E> {
-  readonly pending: ReadonlyArray<Entry<I>>
-  /** When the first of `pending` came, epoch milliseconds. */
-  readonly since: number
-  readonly end: Option.Option<Either.Either<void, E>>
-}
-
-/** The entries of the next call, and the rest; none while they would fit in one call with room to spare. */
-const cut = <I>(
-  pending: ReadonlyArray<Entry<I>>,
-  policy: Policy,
-): readonly [Option.Option<ReadonlyArray<Entry<I>>>, ReadonlyArray<Entry<I>>] => {
-  let count = 0
-  let bytes = ENVELOPE_BYTES
-  for (let i = 0; i < pending.length; i++) {
-    const entry = pending[i]
-    if (entry === undefined || Either.isLeft(entry)) continue
-    const size = bytesOf(entry.right.text)
-    if (count === policy.maxCount || (count > 0 && bytes + size > policy.maxBytes)) {
-      return [Option.some(pending.slice(0, i)), pending.slice(i)]
-    }
-    count++
-    bytes += size
-  }
-  return count === policy.maxCount ? [Option.some(pending), []] : [Option.none(), pending]
+  const error = check(activity)
+  return error === undefined ? item : { input, error }
 }
 
 /** One element a call. When the input fails, what came before goes out first. */
@@ -101,39 +88,94 @@ export const batches = <I, E, R>(
     Effect.gen(function* () {
       const ready = yield* Mailbox.fromStream(Stream.chunks(input), { capacity: 2 })
       const maxWait = Duration.toMillis(policy.maxWait)
+      const call = new Call<I>(policy)
+      /** Inputs that were taken; those from `at` on are not in a call yet. */
+      let inputs: ReadonlyArray<I> = []
+      let at = 0
+      let end: Either.Either<void, E> | undefined
 
-      const take = Effect.map(Effect.either(ready.takeAll), (taken) =>
-        Either.match(taken, {
-          onLeft: (error) => ({ entries: [], end: Option.some(Either.left(error)) }),
-          onRight: ([chunks, ended]) => ({
-            entries: Chunk.toReadonlyArray(Chunk.flatten(chunks)).map(toEntry),
-            end: ended ? Option.some(Either.void) : Option.none(),
-          }),
-        }),
-      )
+      const take = Effect.map(Effect.either(ready.takeAll), (taken) => {
+        if (Either.isLeft(taken)) {
+          end = Either.left(taken.left)
+        } else {
+          const [chunks, ended] = taken.right
+          inputs = Chunk.toReadonlyArray(Chunk.flatten(chunks))
+          at = 0
+          if (ended) end = Either.void
+        }
+      })
 
-      type Step = readonly [ReadonlyArray<Entry<I>>, State<I, E>]
-
-      const next = (state: State<I, E>): Effect.Effect<Option.Option<Step>, E> =>
-        Effect.gen(function* () {
-          const [full, rest] = cut(state.pending, policy)
+      const next: Effect.Effect<Option.Option<ReadonlyArray<Entry<I>>>, E> = Effect.gen(function* () {
+        for (;;) {
           const now = yield* Clock.currentTimeMillis
-          if (Option.isSome(full)) return Option.some([full.value, { ...state, pending: rest, since: now }] as const)
-          const isWaiting = state.pending.length > 0
-          if (Option.isSome(state.end)) {
-            if (isWaiting) return Option.some([state.pending, { ...state, pending: [] }] as const)
-            return yield* Either.match(state.end.value, { onLeft: Effect.fail, onRight: () => Effect.succeedNone })
+          while (at < inputs.length && !call.isFull && call.add(toEntry(inputs[at] as I), now)) at++
+          if (call.isFull || at < inputs.length) return Option.some(call.close())
+          const isWaiting = call.entries.length > 0
+          if (end !== undefined) {
+            if (isWaiting) return Option.some(call.close())
+            return yield* Either.match(end, { onLeft: Effect.fail, onRight: () => Effect.succeedNone })
           }
-          const more = isWaiting
-            ? yield* Effect.timeoutOption(take, Math.max(0, state.since + maxWait - now))
-            : Option.some(yield* take)
-          if (Option.isNone(more)) return Option.some([state.pending, { ...state, pending: [] }] as const)
-          const { end, entries } = more.value
-          const since = isWaiting ? state.since : yield* Clock.currentTimeMillis
-          return yield* next({ pending: isWaiting ? [...state.pending, ...entries] : entries, since, end })
-        })
+          if (!isWaiting) {
+            yield* take
+          } else {
+            const left = Math.max(0, call.since + maxWait - now)
+            if (Option.isNone(yield* Effect.timeoutOption(take, left))) return Option.some(call.close())
+          }
+        }
+      })
 
-      const start: State<I, E> = { pending: [], since: 0, end: Option.none() }
-      return Stream.unfoldEffect(start, next)
+      return Stream.repeatEffectOption(
+        Effect.flatMap(
+          Effect.mapError(next, Option.some),
+          Option.match({ onNone: () => Effect.fail(Option.none()), onSome: Effect.succeed }),
+        ),
+      )
     }),
   )
+
+/** The call that is being filled. */
+class Call<I> {
+  entries: Array<Entry<I>> = []
+  #items: Array<Item<I>> = []
+  /** When the first entry came, epoch milliseconds. */
+  since = 0
+  /** A bound on the bytes, exact while `#isExact`: only calls that come near the limit are measured. */
+  #bytes = ENVELOPE_BYTES
+  #isExact = false
+
+  constructor(readonly policy: Policy) {}
+
+  get isFull(): boolean {
+    return this.#items.length === this.policy.maxCount
+  }
+
+  /** False when the entry does not fit any more. */
+  add(entry: Entry<I>, now: number): boolean {
+    if (isItem(entry)) {
+      if (!this.#fits(entry) && this.#items.length > 0) return false
+      this.#bytes += this.#isExact ? sizeOf(entry) : boundOf(entry)
+      this.#items.push(entry)
+    }
+    if (this.entries.length === 0) this.since = now
+    this.entries.push(entry)
+    return true
+  }
+
+  close(): ReadonlyArray<Entry<I>> {
+    const { entries } = this
+    this.entries = []
+    this.#items = []
+    this.#bytes = ENVELOPE_BYTES
+    this.#isExact = false
+    return entries
+  }
+
+  #fits(item: Item<I>): boolean {
+    if (!this.#isExact) {
+      if (this.#bytes + boundOf(item) <= this.policy.maxBytes) return true
+      this.#isExact = true
+      this.#bytes = this.#items.reduce((sum, other) => sum + sizeOf(other), ENVELOPE_BYTES)
+    }
+    return this.#bytes + sizeOf(item) <= this.policy.maxBytes
+  }
+}
