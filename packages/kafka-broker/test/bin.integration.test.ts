@@ -1,0 +1,94 @@
+import * as fs from "node:fs"
+import { assert, it } from "@effect/vitest"
+import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
+import { Effect, Schedule } from "effect"
+import { temporaryFolder } from "./fixtures/folder.js"
+import { startProgram } from "./fixtures/program.js"
+import * as wire from "./fixtures/wire.js"
+
+/** `npm run broker`, ready; killed at the end. */
+const program = (by: "npm" | "node", TMPDIR: string) =>
+  Effect.gen(function* () {
+    const started = yield* Effect.acquireRelease(
+      Effect.sync(() => startProgram(by, [], { TMPDIR })),
+      (each) => Effect.sync(() => each.process.kill("SIGKILL")),
+    )
+    const line = yield* Effect.promise(() => started.line)
+    assert.match(line, /^KAFKA_BROKERS=127\.0\.0\.1:\d+$/)
+    const address = line.slice("KAFKA_BROKERS=".length)
+    /** Gives exit code and signal. */
+    const end = (signal: NodeJS.Signals) =>
+      Effect.promise(() => {
+        started.process.kill(signal)
+        return started.ended
+      })
+    return { address, end }
+  })
+
+const answers = (address: string) =>
+  Effect.promise(() =>
+    wire.connect(address).then(
+      ({ close }) => {
+        close()
+        return true
+      },
+      () => false,
+    ),
+  )
+
+/** Up to three seconds. */
+const soon = (condition: Effect.Effect<boolean>) =>
+  Effect.retry(
+    Effect.filterOrFail(condition, (met) => met),
+    Schedule.intersect(Schedule.spaced("50 millis"), Schedule.recurs(60)),
+  )
+
+describeWithOwnKafka("npm run broker", () => {
+  it.scopedLive("takes the broker with it, however it ends; the next start removes what a killed one left", () =>
+    Effect.gen(function* () {
+      const temporary = yield* temporaryFolder
+      const folders = () => fs.readdirSync(temporary).filter((name) => name.startsWith("effect-marketo-kafka-"))
+      const gone = (address: string) => Effect.negate(answers(address))
+
+      const killed = yield* program("node", temporary)
+      assert.isTrue(yield* answers(killed.address))
+      yield* killed.end("SIGKILL")
+      yield* soon(gone(killed.address))
+      const left = folders()
+      assert.strictEqual(left.length, 1)
+
+      const stopped = yield* program("node", temporary)
+      assert.strictEqual(folders().length, 1)
+      assert.notDeepEqual(folders(), left)
+      assert.deepStrictEqual(yield* stopped.end("SIGTERM"), [0, null])
+      assert.isFalse(yield* answers(stopped.address))
+      assert.deepStrictEqual(folders(), [])
+
+      const ofNpm = yield* program("npm", temporary)
+      yield* ofNpm.end("SIGKILL")
+      yield* soon(gone(ofNpm.address))
+      yield* soon(Effect.sync(() => folders().length === 0))
+
+      const stoppedByNpm = yield* program("npm", temporary)
+      yield* stoppedByNpm.end("SIGTERM")
+      yield* soon(gone(stoppedByNpm.address))
+    }),
+  )
+})
+
+it.scopedLive("says what is wrong in one line", () =>
+  Effect.gen(function* () {
+    const output = (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv = {}) =>
+      Effect.promise(async () => {
+        const { ended, line } = startProgram("node", args, env)
+        assert.deepStrictEqual(await ended, [1, null])
+        return line
+      })
+    assert.include(yield* output(["--nodes", "2"]), "2 nodes are not possible; usage: ")
+    assert.include(yield* output(["--node", "1"]), "'--node'")
+    assert.strictEqual(
+      yield* output([], { PATH: "" }),
+      "Kafka needs Java 17 or later on the PATH, and there is none; install one\n",
+    )
+  }),
+)
