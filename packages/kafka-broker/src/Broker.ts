@@ -44,9 +44,15 @@ import * as settings from "./internal/settings.js"
 export interface Options {
   /** Version of Apache Kafka, as Maven knows it; tried with 3.9.2, 4.2.1 and 4.4.0. Default: `KAFKA_VERSION`, else 4.4.0. */
   readonly version?: string | undefined
-  /** Nodes of the cluster, each broker and controller. With three, topics have three replicas of which two must be in sync. Default: 1. */
+  /**
+   * Nodes of the cluster, each broker and controller. With three, topics have three replicas, two of which must be in sync.
+   * Default: 1.
+   */
   readonly nodes?: 1 | 3 | undefined
-  /** Adds a listener for SASL and one for TLS, and ACLs, which bind their users. The plain listener stays free for all. Default: false. */
+  /**
+   * Adds a listener for SASL and one for TLS, and ACLs, which bind the users of SASL. Who comes without a name, over plain or
+   * TLS, may do everything. Default: false.
+   */
   readonly security?: boolean | undefined
   /**
    * Settings of every node (`server.properties`), over the ones made here. For tests that kill a node:
@@ -162,8 +168,8 @@ export const prepare = (version: string = defaultVersion()): Effect.Effect<strin
   Effect.zipRight(java.check, jars.get(version))
 
 /**
- * Starts a broker, and gives it when it answers: two to four seconds for one node, about twice that for three. It is gone when the scope
- * closes.
+ * Starts a broker, and gives it when it answers: two to four seconds for one node, about twice that for three. It is gone
+ * when the scope closes.
  *
  * @since 0.1.0
  * @category constructors

@@ -36,11 +36,10 @@ const answers = (address: string) =>
     ),
   )
 
-/** Up to three seconds. */
-const soon = (condition: Effect.Effect<boolean>) =>
-  Effect.retry(
-    Effect.filterOrFail(condition, (met) => met),
-    Schedule.intersect(Schedule.spaced("50 millis"), Schedule.recurs(60)),
+const within3Seconds = (what: string, condition: Effect.Effect<boolean>) =>
+  condition.pipe(
+    Effect.repeat({ until: (met) => met, schedule: Schedule.spaced("50 millis") }),
+    Effect.timeoutFail({ duration: "3 seconds", onTimeout: () => new Error(`not within 3 seconds: ${what}`) }),
   )
 
 describeWithOwnKafka("npm run broker", () => {
@@ -48,12 +47,12 @@ describeWithOwnKafka("npm run broker", () => {
     Effect.gen(function* () {
       const temporary = yield* temporaryFolder
       const folders = () => fs.readdirSync(temporary).filter((name) => name.startsWith("effect-marketo-kafka-"))
-      const gone = (address: string) => Effect.negate(answers(address))
+      const brokerGone = (address: string) => within3Seconds("the broker is gone", Effect.negate(answers(address)))
 
       const killed = yield* program("node", temporary)
       assert.isTrue(yield* answers(killed.address))
       yield* killed.end("SIGKILL")
-      yield* soon(gone(killed.address))
+      yield* brokerGone(killed.address)
       const left = folders()
       assert.strictEqual(left.length, 1)
 
@@ -66,12 +65,15 @@ describeWithOwnKafka("npm run broker", () => {
 
       const ofNpm = yield* program("npm", temporary)
       yield* ofNpm.end("SIGKILL")
-      yield* soon(gone(ofNpm.address))
-      yield* soon(Effect.sync(() => folders().length === 0))
+      yield* brokerGone(ofNpm.address)
+      yield* within3Seconds(
+        "its folder is gone",
+        Effect.sync(() => folders().length === 0),
+      )
 
       const stoppedByNpm = yield* program("npm", temporary)
       yield* stoppedByNpm.end("SIGTERM")
-      yield* soon(gone(stoppedByNpm.address))
+      yield* brokerGone(stoppedByNpm.address)
     }),
   )
 })

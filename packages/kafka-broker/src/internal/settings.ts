@@ -62,7 +62,7 @@ export const ofMember = (member: Member, members: ReadonlyArray<Member>, data: s
   }
 }
 
-/** Listeners for SASL and for TLS beside the plain one, and ACLs that bind everybody but those on the plain one. */
+/** Listeners for SASL and for TLS beside the plain one, and ACLs that bind whoever has a name: the users of SASL. */
 export const security = ({ ports }: Member, keystore: Keystore): Settings => {
   const open = `PLAINTEXT://${address(ports.plain)},SASL://${address(ports.sasl)},TLS://${address(ports.tls)}`
   return {
