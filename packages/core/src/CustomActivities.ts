@@ -313,11 +313,17 @@ export const make = (options: {
 
     const addAll: Service["addAll"] = (input, toActivity, addOptions = {}) => {
       const { batch = {}, concurrency = 1, unknown = {} } = addOptions
+      const { maxBytes, maxCount } = batch
+      for (const [field, value] of Object.entries({ maxCount, maxBytes, concurrency })) {
+        if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
+          return Stream.fail(invalid(field, `must be a whole number of at least 1, not ${value}`))
+        }
+      }
       const check = checkOf(addOptions)
       const write = customWriter.make(activities, call, { ...unknown, maxCalls: unknown.maxCalls ?? MAX_CALLS })
       const policy = {
-        maxCount: Math.min(batch.maxCount ?? writeBatches.MAX_COUNT, writeBatches.MAX_COUNT),
-        maxBytes: Math.min(batch.maxBytes ?? writeBatches.MAX_BYTES, writeBatches.MAX_BYTES),
+        maxCount: Math.min(maxCount ?? writeBatches.MAX_COUNT, writeBatches.MAX_COUNT),
+        maxBytes: Math.min(maxBytes ?? writeBatches.MAX_BYTES, writeBatches.MAX_BYTES),
         maxWait: Duration.decode(batch.maxWait ?? "30 seconds"),
       }
       return writeBatches

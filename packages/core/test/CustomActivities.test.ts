@@ -349,6 +349,17 @@ describe("addAll", () => {
     }),
   )
 
+  for (const options of [{ batch: { maxCount: 0 } }, { batch: { maxBytes: Number.NaN } }, { concurrency: 0 }]) {
+    it.effect(`${JSON.stringify(options)} is refused before any call`, () =>
+      Effect.gen(function* () {
+        const { layer, sent } = yield* stub([added])
+        const error = yield* Effect.flip(Effect.provide(addAll(Stream.make(1), activity, options), layer))
+        assert.strictEqual(error._tag, "InvalidRequest")
+        assert.deepStrictEqual(yield* sent, [])
+      }),
+    )
+  }
+
   it.effect("413 halves at once, down to one record, which is parked alone", () =>
     Effect.gen(function* () {
       const { calls, layer } = yield* stub([(sent) => (leadsOf(sent).includes(5) ? 413 : added(sent))], {

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -94,6 +95,13 @@ export const batches = <I, E, R>(
       let at = 0
       let end: Either.Either<void, E> | undefined
 
+      /**
+       * Goes on when its waiter gives up: to interrupt a take may lose what it has taken, and the wait for more records ends
+       * by the clock again and again.
+       */
+      let taking: Fiber.Fiber<void> | undefined
+      const scope = yield* Effect.scope
+
       const take = Effect.map(Effect.either(ready.takeAll), (taken) => {
         if (Either.isLeft(taken)) {
           end = Either.left(taken.left)
@@ -103,6 +111,12 @@ export const batches = <I, E, R>(
           at = 0
           if (ended) end = Either.void
         }
+      })
+
+      const more = Effect.gen(function* () {
+        taking ??= yield* Effect.forkIn(take, scope)
+        yield* Fiber.join(taking)
+        taking = undefined
       })
 
       const next: Effect.Effect<Option.Option<ReadonlyArray<Entry<I>>>, E> = Effect.gen(function* () {
@@ -116,10 +130,10 @@ export const batches = <I, E, R>(
             return yield* Either.match(end, { onLeft: Effect.fail, onRight: () => Effect.succeedNone })
           }
           if (!isWaiting) {
-            yield* take
+            yield* more
           } else {
             const left = Math.max(0, call.since + maxWait - now)
-            if (Option.isNone(yield* Effect.timeoutOption(take, left))) return Option.some(call.close())
+            if (Option.isNone(yield* Effect.timeoutOption(more, left))) return Option.some(call.close())
           }
         }
       })
