@@ -32,6 +32,7 @@
  */
 import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -77,8 +78,8 @@ export interface Skipped {
 }
 
 /**
- * Not written, or not known to be: `InvalidRequest` = never sent; an error with `execution: "Unknown"` = it was sent, and
- * reading back did not find it.
+ * Not written, or not known to be: `InvalidRequest` = never sent; `Rejected` with 413 = too large even alone; an error with
+ * `execution: "Unknown"` = it was sent, and reading back did not find it.
  *
  * @since 0.1.0
  * @category models
@@ -122,15 +123,21 @@ export interface BatchPolicy {
 export interface UnknownPolicy {
   /**
    * What becomes of records that reading back does not find: `"park"` hands them back with the error, `"resend"` sends
-   * them again, `"fail"` ends the stream. Default: `"park"`. When the search itself could not be finished they are parked
+   * them again (which is safe only with `identity`), `"fail"` ends the stream. Default: `"park"`. When the search itself could not be finished they are parked
    * under `"resend"` too.
    */
   readonly notFound?: "park" | "resend" | "fail" | undefined
-  /** Name or `apiName` of an attribute that is different in every record, or `"primaryAttributeValue"`. */
+  /**
+   * Name or `apiName` of a secondary attribute that is different in every record, or `"primaryAttributeValue"`. Text is
+   * compared as it is. Of a record that does not carry it nothing can be found out, so it is parked.
+   */
   readonly identity?: string | undefined
   /** How long a stored record may stay invisible; reading back goes on that long. Default: 2 minutes. */
   readonly visibilityDelay?: Duration.DurationInput | undefined
-  /** Pages read in one look. An old `activityDate` may mean very many empty ones. Default: 200. */
+  /**
+   * Pages read in one look; within two minutes there are about 12. An old `activityDate` may mean very many empty ones.
+   * Default: 200.
+   */
   readonly maxCalls?: number | undefined
   /** After 604 what is sent again goes in halves, down to this many records; smaller ones are parked. Default: 25. */
   readonly minCount?: number | undefined
@@ -182,8 +189,9 @@ export interface Service {
   ) => Effect.Effect<Chunk.NonEmptyChunk<Result>, MarketoError>
   /**
    * Any number: cut into calls by count, bytes and age. Inputs of any shape, so that an offset rides along and comes back
-   * with its outcome, in order. What Marketo refuses as a whole and for good ends the stream; inputs that have not come
-   * back by then were not written, unless the error's `execution` is `Unknown`.
+   * with its outcome, in order. What Marketo refuses as a whole and for good ends the stream: nothing new is begun, and what
+   * calls under way have stored comes back first. Inputs that have not come back by then were not written, unless the
+   * error's `execution` is `Unknown`; so an offset may be committed only up to the first that is missing.
    */
   readonly addAll: <I, E, R>(
     input: Stream.Stream<I, E, R>,
@@ -209,6 +217,9 @@ export class CustomActivities extends Context.Tag("@effect-marketo/core/CustomAc
 const ENDPOINT = "addCustomActivities"
 const MAX_CALLS = 200
 
+/** How long `sink` waits for calls under way when its input fails or is interrupted. */
+const DRAIN = Duration.seconds(20)
+
 const invalid = (field: string, limit: string) => new InvalidRequest({ field, limit })
 
 const checkOf =
@@ -233,24 +244,32 @@ const codesOf = (result: Readonly<Record<string, unknown>>): Skipped["codes"] =>
       return { code: String(code ?? ""), message: String(message ?? "") }
     })
 
-const toResult = (result: unknown): Result => {
-  const record = Object(result) as Readonly<Record<string, unknown>>
-  const guid = record.marketoGUID ?? record.id
-  return record.status === "added" && (typeof guid === "string" || typeof guid === "number")
+/** None where the element says neither that the record was added nor that it was skipped. */
+const toResult = (result: unknown): Result | undefined => {
+  const { id, marketoGUID, status, ...rest } = Object(result) as Readonly<Record<string, unknown>>
+  const guid = marketoGUID ?? id
+  if (status === "skipped") return { _tag: "Skipped", codes: codesOf(rest) }
+  return status === "added" && (typeof guid === "string" || typeof guid === "number")
     ? { _tag: "Added", marketoGUID: String(guid), confirmedBy: "answer" }
-    : { _tag: "Skipped", codes: codesOf(record) }
+    : undefined
 }
 
-/** Each input that has an outcome, with it. */
+/** Each input that has an outcome, with it. Behind a gap what was never sent is left out too: it can come again. */
 const withOutcomes = <I>(
   entries: ReadonlyArray<writeBatches.Entry<I>>,
   outcomes: ReadonlyArray<Outcome | undefined>,
 ): ReadonlyArray<readonly [I, Outcome]> => {
   const settled: Array<readonly [I, Outcome]> = []
   let next = 0
+  let hasGap = false
   for (const entry of entries) {
-    const outcome = writeBatches.isItem(entry) ? outcomes[next++] : ({ _tag: "Parked", error: entry.error } as const)
-    if (outcome !== undefined) settled.push([entry.input, outcome])
+    if (writeBatches.isItem(entry)) {
+      const outcome = outcomes[next++]
+      if (outcome === undefined) hasGap = true
+      else settled.push([entry.input, outcome])
+    } else if (!hasGap) {
+      settled.push([entry.input, { _tag: "Parked", error: entry.error }])
+    }
   }
   return settled
 }
@@ -273,7 +292,10 @@ export const make = (options: {
         const { path } = endpoints[ENDPOINT]
         const call = { endpoint: ENDPOINT, policy: options.policies[ENDPOINT] }
         const { json, requestId } = yield* client.post(path, writeBatches.bodyOf(items), call)
-        if (!Array.isArray(json.result) || json.result.length !== items.length) {
+        const results = Array.isArray(json.result)
+          ? json.result.map(toResult).filter((result) => result !== undefined)
+          : []
+        if (results.length !== items.length || results.length !== (json.result as ReadonlyArray<unknown>).length) {
           const { code, execution } = ErrorCode.get("Client", "Result") ?? { code: "Result", execution: "Unknown" }
           return yield* new Unavailable({
             endpoint: ENDPOINT,
@@ -284,7 +306,6 @@ export const make = (options: {
             code,
           })
         }
-        const results = json.result.map(toResult)
         const added = results.filter((result) => result._tag === "Added").length
         yield* count(Metrics.customActivities, { outcome: "added" }, added)
         yield* count(Metrics.customActivities, { outcome: "skipped" }, results.length - added)
@@ -320,28 +341,42 @@ export const make = (options: {
         }
       }
       const check = checkOf(addOptions)
-      const write = customWriter.make(activities, call, { ...unknown, maxCalls: unknown.maxCalls ?? MAX_CALLS })
+      const settings = { ...unknown, concurrency, maxCalls: unknown.maxCalls ?? MAX_CALLS }
+      const write = customWriter.make(activities, call, settings)
       const policy = {
         maxCount: Math.min(maxCount ?? writeBatches.MAX_COUNT, writeBatches.MAX_COUNT),
         maxBytes: Math.min(maxBytes ?? writeBatches.MAX_BYTES, writeBatches.MAX_BYTES),
         maxWait: Duration.decode(batch.maxWait ?? "30 seconds"),
       }
-      return writeBatches
-        .batches(input, (i) => writeBatches.toEntry(i, toActivity(i), check), policy)
-        .pipe(
-          Stream.mapEffect(
-            (entries) =>
-              Effect.map(write(entries.filter(writeBatches.isItem)), ({ failure, outcomes }) => {
-                const settled = Stream.fromChunk(Chunk.unsafeFromArray(withOutcomes(entries, outcomes)))
-                return Option.match(failure, {
-                  onNone: () => settled,
-                  onSome: (error) => Stream.concat(settled, Stream.fail(error)),
-                })
-              }),
-            { concurrency },
-          ),
-          Stream.flatten(),
-        )
+      const batches = writeBatches.batches(input, (i) => writeBatches.toEntry(i, toActivity(i), check), policy)
+      return Stream.unwrap(
+        Effect.map(Deferred.make<void>(), (stop) => {
+          // after a failure nothing new is begun, and what calls under way have stored still comes back
+          let failure = Option.none<MarketoError>()
+          return batches.pipe(
+            Stream.interruptWhen(Deferred.await(stop)),
+            Stream.mapEffect(
+              (entries) =>
+                Effect.gen(function* () {
+                  if (Option.isSome(failure)) return Chunk.empty()
+                  const written = yield* write(entries.filter(writeBatches.isItem))
+                  if (Option.isSome(written.failure)) {
+                    failure = written.failure
+                    yield* Deferred.succeed(stop, undefined)
+                  }
+                  return Chunk.unsafeFromArray(withOutcomes(entries, written.outcomes))
+                }),
+              { concurrency },
+            ),
+            Stream.flattenChunks,
+            Stream.concat(
+              Stream.suspend(() =>
+                Option.match(failure, { onNone: () => Stream.empty, onSome: (e) => Stream.fail(e) }),
+              ),
+            ),
+          )
+        }),
+      )
     }
 
     return CustomActivities.of({
@@ -360,6 +395,7 @@ export const make = (options: {
 
 /**
  * `addAll` as a Sink. Outcomes go to `onOutcomes`, a call's at a time, because what was skipped or parked must not be lost.
+ * When the input fails or is interrupted, what came before is written within 20 seconds.
  *
  * @since 0.1.0
  * @category constructors
@@ -373,7 +409,15 @@ export const sink = <E, R>(
       const service = yield* CustomActivities
       const mailbox = yield* Mailbox.make<CustomActivity>({ capacity: writeBatches.MAX_COUNT })
       const outcomes = service.addAll(Mailbox.toStream(mailbox), (activity) => activity, options)
-      const writing = yield* Effect.forkScoped(Stream.runForEachChunk(outcomes, onOutcomes))
+      // when the input fails, what it gave before is still written and its outcomes are handed on
+      const writing = yield* Effect.acquireRelease(
+        Effect.forkDaemon(Effect.interruptible(Stream.runForEachChunk(outcomes, onOutcomes))),
+        (fiber) =>
+          mailbox.end.pipe(
+            Effect.zipRight(Effect.timeoutOption(Effect.interruptible(Fiber.await(fiber)), DRAIN)),
+            Effect.zipRight(Fiber.interruptFork(fiber)),
+          ),
+      )
       const failed = Effect.zipRight(Fiber.join(writing), Effect.never)
       return Sink.forEachChunk((chunk: Chunk.Chunk<CustomActivity>) =>
         Effect.raceFirst(mailbox.offerAll(chunk), failed),

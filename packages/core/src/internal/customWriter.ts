@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Service as Activities } from "../Activities.js"
 import type { Outcome, Result, UnknownPolicy } from "../CustomActivities.js"
+import type { CustomActivity } from "../CustomActivity.js"
 import type { MarketoError } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
 import { count } from "./count.js"
@@ -21,8 +22,11 @@ export interface Written {
 
 type Items = ReadonlyArray<Item<unknown>>
 
-/** Remembered, so that reading back does not take an earlier record for a later one that is equal to it. */
-const MAX_KNOWN_CALLS = 40
+/** Stored activities that are remembered, so that none is taken for another record that is equal to it. */
+const MAX_CLAIMED = 12_000
+
+/** One look may have to wait for limits and repeats, but not for a day. */
+const LOOK_LIMIT = Duration.minutes(10)
 
 const failed = (items: Items, error: MarketoError): Written => ({
   outcomes: items.map(() => undefined),
@@ -54,19 +58,25 @@ const halves = (items: Items, write: (half: Items) => Effect.Effect<Written>): E
 export const make = (
   activities: Activities,
   call: (items: Items) => Effect.Effect<ReadonlyArray<Result>, MarketoError>,
-  policy: UnknownPolicy & { readonly maxCalls: number },
+  policy: UnknownPolicy & { readonly maxCalls: number; readonly concurrency: number },
 ): ((items: Items) => Effect.Effect<Written>) => {
-  const { identity, maxCalls, minCount = 25, notFound = "park", resends = 3 } = policy
+  const { concurrency, identity, maxCalls, minCount = 25, notFound = "park", resends = 3 } = policy
   const visibilityDelay = Duration.toMillis(policy.visibilityDelay ?? "2 minutes")
-  let recent: ReadonlyArray<ReadonlyArray<string>> = []
+  /** Reading back takes all permits: an answer that is on its way could be for a record that is equal to a missing one. */
+  const gate = Effect.unsafeMakeSemaphore(concurrency)
+  const claimed = new Set<string>()
 
-  /** Keeps what the newest calls have stored; an identity is exact without that. */
-  const remember = ({ outcomes }: Written) =>
-    Effect.sync(() => {
-      if (identity !== undefined) return
-      const guids = outcomes.flatMap((outcome) => (outcome?._tag === "Added" ? [outcome.marketoGUID] : []))
-      recent = [...recent.slice(1 - MAX_KNOWN_CALLS), guids]
-    })
+  const claim = (marketoGUID: string) => {
+    claimed.add(marketoGUID)
+    if (claimed.size > MAX_CLAIMED) for (const oldest of claimed) return claimed.delete(oldest)
+  }
+
+  const send = (items: Items): Effect.Effect<ReadonlyArray<Result>, MarketoError> =>
+    Effect.tap(call(items), (results) =>
+      Effect.sync(() => {
+        for (const result of results) if (result._tag === "Added") claim(result.marketoGUID)
+      }),
+    ).pipe(gate.withPermits(1))
 
   const parked = (items: Items, error: MarketoError): Effect.Effect<Written> =>
     Effect.as(count(Metrics.customActivities, { outcome: "parked" }, items.length), {
@@ -74,21 +84,39 @@ export const make = (
       failure: Option.none(),
     })
 
-  /** Looks until all are found or the time is over; a look that fails is followed by another. */
+  /** One look for what is still missing; what went wrong with it may go right at the next. */
+  const look = (sent: ReadonlyArray<CustomActivity>): Effect.Effect<Found & { readonly isFinal: boolean }> =>
+    readBack(activities, sent, { identity, maxCalls, isKnown: (guid) => claimed.has(guid) }).pipe(
+      Effect.timeout(LOOK_LIMIT),
+      Effect.map((found) => ({ ...found, isFinal: false })),
+      Effect.catchAll((error) =>
+        Effect.as(Effect.logWarning("reading custom activities back failed", error.message), {
+          guids: [],
+          isComplete: false,
+          isFinal: "isRetryable" in error && !error.isRetryable,
+        }),
+      ),
+    )
+
+  /** Looks until all are found, or until a look that began when the time was over. */
   const find = (items: Items): Effect.Effect<Found> =>
     Effect.gen(function* () {
-      const sent = items.map((item) => item.activity)
+      const guids: Array<Option.Option<string>> = items.map(() => Option.none())
       const ends = (yield* Clock.currentTimeMillis) + visibilityDelay
-      const known = new Set(recent.flat())
-      const look = readBack(activities, sent, { identity, maxCalls, isKnown: (guid) => known.has(guid) }).pipe(
-        Effect.tapError((error) => Effect.logWarning("reading custom activities back failed", error.message)),
-        Effect.orElseSucceed((): Found => ({ guids: sent.map(() => Option.none()), isComplete: false })),
-      )
       for (let wait = 1_000; ; wait = Math.min(wait * 2, 15_000)) {
-        const found = yield* look
-        const left = ends - (yield* Clock.currentTimeMillis)
-        if (left <= 0 || found.guids.every(Option.isSome)) return found
-        yield* Effect.sleep(Math.min(wait, left))
+        const began = yield* Clock.currentTimeMillis
+        const missing = [...items.keys()].filter((i) => Option.isNone(guids[i] ?? Option.none()))
+        const found = yield* look(missing.flatMap((i) => items[i]?.activity ?? []))
+        for (const [n, i] of missing.entries()) {
+          const guid = found.guids[n] ?? Option.none()
+          if (Option.isNone(guid)) continue
+          claim(guid.value)
+          guids[i] = guid
+        }
+        if (began >= ends || found.isFinal || guids.every(Option.isSome)) {
+          return { guids, isComplete: found.isComplete }
+        }
+        yield* Effect.sleep(Math.max(0, Math.min(wait, ends - (yield* Clock.currentTimeMillis))))
       }
     })
 
@@ -106,7 +134,7 @@ export const make = (
       yield* Effect.logWarning("adding custom activities ended without an answer, reading back").pipe(
         Effect.annotateLogs({ records: items.length, error: error.message }),
       )
-      const { guids, isComplete } = yield* find(items)
+      const { guids, isComplete } = yield* gate.withPermits(concurrency)(find(items))
       const missing = items.filter((_, i) => Option.isNone(guids[i] ?? Option.none()))
       yield* count(Metrics.customActivities, { outcome: "added" }, items.length - missing.length)
       const { failure, outcomes } = yield* settleMissing(missing, error, isComplete, resent)
@@ -118,7 +146,7 @@ export const make = (
     })
 
   const write = (items: Items, resent: number): Effect.Effect<Written> =>
-    call(items).pipe(
+    send(items).pipe(
       Effect.map((outcomes): Written => ({ outcomes, failure: Option.none() })),
       Effect.catchAll((error) => {
         if (isTooLarge(error)) {
@@ -126,7 +154,6 @@ export const make = (
         }
         return mayBeExecuted(error) ? settle(items, error, resent) : Effect.succeed(failed(items, error))
       }),
-      Effect.tap(remember),
     )
 
   return (items) => (items.length === 0 ? Effect.succeed({ outcomes: [], failure: Option.none() }) : write(items, 0))

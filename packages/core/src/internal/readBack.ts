@@ -20,7 +20,7 @@ const LEADS_A_CALL = 30
 export interface Found {
   /** The `marketoGUID` that each record was stored under, by position. */
   readonly guids: ReadonlyArray<Option.Option<string>>
-  /** False when the bound on calls ended the search: then what was not found may be there all the same. */
+  /** False when what was not found may be there all the same: the bound on calls ended the search, or a record has no identity. */
   readonly isComplete: boolean
 }
 
@@ -47,6 +47,9 @@ const canonical = (value: unknown): string => {
   return Number.isNaN(millis) ? text : `@${Math.floor(millis / 1000)}`
 }
 
+/** Of an identity; text is compared as it is. */
+const exact = (value: unknown): string => (DateTime.isDateTime(value) ? canonical(value) : String(value))
+
 const contentKey = (
   type: number,
   leadId: string,
@@ -56,36 +59,50 @@ const contentKey = (
 ): string => {
   // Marketo leaves attributes without a value out
   const pairs = attributes.map(([name, value]) => [name, canonical(value)] as const).filter(([, value]) => value !== "")
-  return JSON.stringify([type, leadId, Math.floor(DateTime.toEpochMillis(date) / 1000), primary, pairs.sort()])
+  return JSON.stringify([
+    type,
+    leadId,
+    Math.floor(DateTime.toEpochMillis(date) / 1000),
+    canonical(primary),
+    pairs.sort(),
+  ])
 }
 
-const keyOfSent = (sent: CustomActivity, identity: string | undefined, nameOf: NameOf): string => {
+/** None where the record does not carry the identity: then nothing can be said of it. */
+const identityKey = (
+  type: number,
+  identity: string,
+  primary: string,
+  attributes: ReadonlyArray<readonly [string, unknown]>,
+  nameOf: NameOf,
+): string | undefined => {
+  const name = nameOf(type, identity)
+  const value = identity === "primaryAttributeValue" ? primary : attributes.find(([other]) => other === name)?.[1]
+  return value === undefined || value === null || value === "" ? undefined : `${type} ${exact(value)}`
+}
+
+const keyOfSent = (sent: CustomActivity, identity: string | undefined, nameOf: NameOf): string | undefined => {
   const type = sent.activityTypeId
+  const primary = sent.primaryAttributeValue
   const attributes = sent.attributes.map((a) => [nameOf(type, "apiName" in a ? a.apiName : a.name), a.value] as const)
-  if (identity === undefined) {
-    return contentKey(type, String(sent.leadId), sent.activityDate, sent.primaryAttributeValue, attributes)
-  }
-  const value =
-    identity === "primaryAttributeValue"
-      ? sent.primaryAttributeValue
-      : attributes.find(([name]) => name === nameOf(type, identity))?.[1]
-  return `${type} ${canonical(value)}`
+  return identity === undefined
+    ? contentKey(type, String(sent.leadId), sent.activityDate, primary, attributes)
+    : identityKey(type, identity, primary, attributes, nameOf)
 }
 
 const keyOfStored = (
   { value: stored }: ActivityRecord<Activity>,
   identity: string | undefined,
   nameOf: NameOf,
-): string => {
+): string | undefined => {
   const type = stored.activityTypeId
   const primary = Option.getOrElse(stored.primaryAttributeValue, () => "")
   const attributes = stored.attributes.map(
     ({ apiName, name, value }) => [nameOf(type, apiName ?? name), value ?? ""] as const,
   )
-  if (identity === undefined) return contentKey(type, stored.leadId, stored.activityDate, primary, attributes)
-  const value =
-    identity === "primaryAttributeValue" ? primary : attributes.find(([name]) => name === nameOf(type, identity))?.[1]
-  return `${type} ${canonical(value)}`
+  return identity === undefined
+    ? contentKey(type, stored.leadId, stored.activityDate, primary, attributes)
+    : identityKey(type, identity, primary, attributes, nameOf)
 }
 
 const split = <A>(values: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> =>
@@ -106,18 +123,30 @@ export const readBack = (
   Effect.gen(function* () {
     const nameOf = namesOf(yield* activities.types)
     const waiting = new Map<string, Array<number>>()
+    let left = 0
     for (const [index, activity] of sent.entries()) {
       const key = keyOfSent(activity, options.identity, nameOf)
+      if (key === undefined) continue
       waiting.set(key, [...(waiting.get(key) ?? []), index])
+      left++
     }
+    const isComplete = left === sent.length
     const guids: Array<Option.Option<string>> = sent.map(() => Option.none())
     const types = [...new Set(sent.map((activity) => activity.activityTypeId))]
     const leads = [...new Set(sent.map((activity) => String(activity.leadId)))]
     const oldest = Math.min(...sent.map((activity) => DateTime.toEpochMillis(activity.activityDate)))
     const now = DateTime.toEpochMillis(yield* DateTime.now)
     const since = DateTime.unsafeMake(Math.min(oldest - 1_000, now))
+    const find = (record: ActivityRecord<Activity>) => {
+      const key = options.isKnown(record.identity) ? undefined : keyOfStored(record, options.identity, nameOf)
+      const index = key === undefined ? undefined : waiting.get(key)?.shift()
+      if (index === undefined) return
+      guids[index] = Option.some(record.identity)
+      left--
+    }
     let calls = 0
     for (const leadIds of split(leads, LEADS_A_CALL)) {
+      if (left === 0) break
       let moreResult = true
       const pages = activities.pages(Feed.leadActivities({ activityTypeIds: types, leadIds }), {
         since,
@@ -126,19 +155,16 @@ export const readBack = (
       })
       yield* pages.pipe(
         Stream.take(Math.max(0, options.maxCalls - calls)),
-        Stream.runForEach((page) =>
+        Stream.runForEachWhile((page) =>
           Effect.sync(() => {
             calls++
             moreResult = page.moreResult
-            for (const record of Chunk.toReadonlyArray(page.records)) {
-              if (options.isKnown(record.identity)) continue
-              const index = waiting.get(keyOfStored(record, options.identity, nameOf))?.shift()
-              if (index !== undefined) guids[index] = Option.some(record.identity)
-            }
+            Chunk.forEach(page.records, find)
+            return left > 0
           }),
         ),
       )
-      if (moreResult) return { guids, isComplete: false }
+      if (moreResult && left > 0) return { guids, isComplete: false }
     }
-    return { guids, isComplete: true }
+    return { guids, isComplete }
   })

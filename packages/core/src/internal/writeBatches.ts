@@ -132,8 +132,8 @@ export const batches = <I, E, R>(
           if (!isWaiting) {
             yield* more
           } else {
-            const left = Math.max(0, call.since + maxWait - now)
-            if (Option.isNone(yield* Effect.timeoutOption(more, left))) return Option.some(call.close())
+            const left = call.since + maxWait - now
+            if (left <= 0 || Option.isNone(yield* Effect.timeoutOption(more, left))) return Option.some(call.close())
           }
         }
       })
@@ -160,7 +160,8 @@ class Call<I> {
   constructor(readonly policy: Policy) {}
 
   get isFull(): boolean {
-    return this.#items.length === this.policy.maxCount
+    // entries that are not sent count too, or a run of them would never come back
+    return this.entries.length >= this.policy.maxCount
   }
 
   /** False when the entry does not fit any more. */
