@@ -34,18 +34,47 @@ import * as instant from "./internal/instant.js"
  * @category models
  */
 export abstract class ActivityRecord<out A = AnyActivity> {
-  /** About how many bytes the text has: what batches are measured by. */
+  /**
+   * About how many bytes the text has: what batches are measured by.
+   *
+   * @since 0.1.0
+   */
   abstract readonly size: number
-  /** What goes out: valid JSON, for an untouched record exactly the characters that Marketo sent. */
+  /**
+   * What goes out: valid JSON, for an untouched record exactly the characters that Marketo sent.
+   *
+   * @since 0.1.0
+   */
   abstract readonly text: string
-  /** `marketoGUID`, else `id`, else the SHA-256 of the text: what removes duplicates downstream. */
+  /**
+   * `marketoGUID`, else `id`, else the SHA-256 of the text: what removes duplicates downstream.
+   *
+   * @since 0.1.0
+   */
   abstract readonly identity: string
+  /**
+   * @since 0.1.0
+   */
   abstract readonly leadId: LeadId
+  /**
+   * @since 0.1.0
+   */
   abstract readonly activityTypeId: number
+  /**
+   * @since 0.1.0
+   */
   abstract readonly activityDate: DateTime.Utc
-  /** A typed view, made at the first read. It cannot fail: the check ran when the page came. */
+  /**
+   * A typed view, made at the first read. It cannot fail: the check ran when the page came.
+   *
+   * @since 0.1.0
+   */
   abstract readonly value: A
-  /** Makes the type nominal. */
+  /**
+   * Makes the type nominal.
+   *
+   * @since 0.1.0
+   */
   protected abstract readonly place: Place
 }
 
