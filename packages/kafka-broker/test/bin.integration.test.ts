@@ -60,7 +60,7 @@ describeWithOwnKafka("npm run broker", () => {
       assert.strictEqual(folders().length, 1)
       assert.notDeepEqual(folders(), left)
       assert.deepStrictEqual(yield* stopped.end("SIGTERM"), [0, null])
-      assert.isFalse(yield* answers(stopped.address))
+      yield* brokerGone(stopped.address)
       assert.deepStrictEqual(folders(), [])
 
       const ofNpm = yield* program("npm", temporary)
