@@ -62,7 +62,10 @@ export const make = (
 ): ((items: Items) => Effect.Effect<Written>) => {
   const { concurrency, identity, maxCalls, minCount = 25, notFound = "park", resends = 3 } = policy
   const visibilityDelay = Duration.toMillis(policy.visibilityDelay ?? "2 minutes")
-  /** Reading back takes all permits: an answer that is on its way could be for a record that is equal to a missing one. */
+  /**
+   * Reading back takes all permits: an answer that is on its way could be for a record that is equal to a missing one. It
+   * lives no longer than its `addAll`, which an interruption ends, so the permits that Effect may lose then are not missed.
+   */
   const gate = Effect.unsafeMakeSemaphore(concurrency)
   const claimed = new Set<string>()
 
