@@ -8,11 +8,14 @@
 /** What the source of each package that others use may import of ours. Tests may import everything. */
 const arrows = {
   core: [],
+  kafka: [],
   "kafka-broker": [],
   simulator: [],
+  "sink-kafka": ["core", "kafka"],
   "sink-ndjson": ["core"],
   "sink-stdout": ["core"],
   "sink-testing": ["core"],
+  "source-kafka": ["core", "kafka"],
 }
 
 /** Private packages may import everything of ours, and nobody imports them. */

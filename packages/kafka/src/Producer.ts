@@ -1,0 +1,50 @@
+/**
+ * Writing to topics. Every producer is idempotent and waits for all in-sync replicas.
+ *
+ * A send goes to one partition, by type: kafkajs loses and repeats records when a send spans several partitions of a
+ * cluster and one of its brokers has to be asked again. Send to several partitions at once with one `send` for each.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type { KafkaError } from "./KafkaError.js"
+import type { ProducerRecord, TopicPartition } from "./KafkaRecord.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Producer {
+  /**
+   * Writes the records in their order and succeeds with the offset of the last one. Records that together are too large
+   * for one request go out as several, one after the other.
+   *
+   * Sends to one partition run one after the other, in the order in which they were started; sends to different
+   * partitions run at the same time. An interruption waits for the send under way, which is bounded.
+   */
+  readonly send: (
+    to: TopicPartition,
+    records: readonly [ProducerRecord, ...ReadonlyArray<ProducerRecord>],
+  ) => Effect.Effect<bigint, KafkaError>
+}
+
+/**
+ * Writes in transactions. When it has been made, every older producer of its transactional id is fenced, and a
+ * transaction that one of them left open is finished or aborted: what is read after that stays true.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TransactionalProducer {
+  readonly transactionalId: string
+  /**
+   * Runs `use` in one transaction, which is committed when `use` succeeds and aborted when it fails or is interrupted.
+   * One at a time.
+   *
+   * `OutcomeUnknown` says that nobody answered the commit: it may have been made or not. After that, and after any other
+   * failure of the transaction itself, this producer is spent: make another one and read what is there.
+   */
+  readonly transaction: <A, E, R>(
+    use: (transaction: Producer) => Effect.Effect<A, E, R>,
+  ) => Effect.Effect<A, E | KafkaError, R>
+}
