@@ -265,9 +265,19 @@ export const toNdjson = (records: Chunk.Chunk<{ readonly text: string }>): strin
   return lines
 }
 
+/**
+ * The text in UTF-8, for destinations that take bytes: of an untouched record the very bytes that came, not a copy of them,
+ * so they must not be written to.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toBytes = (record: { readonly text: string }): Uint8Array =>
+  record instanceof FromPage ? record.bytes : encoder.encode(record.text)
+
 const LINE_FEED = 0x0a
 
-const bytesOf = (record: { readonly text: string }): Uint8Array =>
+const lineBytesOf = (record: { readonly text: string }): Uint8Array =>
   record instanceof FromPage && record.isLine ? record.bytes : encoder.encode(lineOf(record.text))
 
 /**
@@ -277,7 +287,7 @@ const bytesOf = (record: { readonly text: string }): Uint8Array =>
  * @category conversions
  */
 export const toNdjsonBytes = (records: Chunk.Chunk<{ readonly text: string }>): Uint8Array => {
-  const lines = Chunk.toReadonlyArray(records).map(bytesOf)
+  const lines = Chunk.toReadonlyArray(records).map(lineBytesOf)
   const bytes = new Uint8Array(lines.reduce((sum, line) => sum + line.length + 1, 0))
   let end = 0
   for (const line of lines) {

@@ -70,6 +70,16 @@ describe("ActivityRecord", () => {
     },
   )
 
+  it("toBytes gives the very bytes that came, line breaks too, and the text of what was made here", () => {
+    const text = '{\n  "marketoGUID": "å", "leadId": 7, "activityDate": "2026-03-04T20:41:32Z", "activityTypeId": 1 }'
+    const bytes = new TextEncoder().encode(text)
+    assert.strictEqual(
+      ActivityRecord.toBytes(ActivityRecord.fromPage("Activity", bytes, false, JSON.parse(text))),
+      bytes,
+    )
+    assert.deepStrictEqual(Buffer.from(ActivityRecord.toBytes({ text })), Buffer.from(text))
+  })
+
   it("value is made once", () => {
     let made = 0
     const lazy = ActivityRecord.make({ ...record, text: "{}", decode: () => ++made })
