@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertNone, assertSome } from "@effect/vitest/utils"
 import { Activity, ActivityRecord } from "@effect-marketo/core"
-import { Arbitrary, Chunk, DateTime, FastCheck, Schema } from "effect"
+import { Arbitrary, Chunk, DateTime, Effect, FastCheck, Schema } from "effect"
 import { kinds } from "../src/internal/chains.js"
 import { compile } from "../src/internal/guard.js"
 import * as instant from "../src/internal/instant.js"
 import * as jsonText from "../src/internal/jsonText.js"
+import * as page from "../src/internal/page.js"
 
 const record = ActivityRecord.make({
   text: '{"marketoGUID":"7","leadId":9007199254740993,"odd":{"a":[1,"}"]} }',
@@ -70,15 +71,23 @@ describe("ActivityRecord", () => {
     },
   )
 
-  it("toBytes gives the very bytes that came, line breaks too, and the text of what was made here", () => {
-    const text = '{\n  "marketoGUID": "å", "leadId": 7, "activityDate": "2026-03-04T20:41:32Z", "activityTypeId": 1 }'
-    const bytes = new TextEncoder().encode(text)
-    assert.strictEqual(
-      ActivityRecord.toBytes(ActivityRecord.fromPage("Activity", bytes, false, JSON.parse(text))),
-      bytes,
-    )
-    assert.deepStrictEqual(Buffer.from(ActivityRecord.toBytes({ text })), Buffer.from(text))
-  })
+  it.effect("toBytes gives the bytes of the page, line breaks too, and the text of what was made here", () =>
+    Effect.gen(function* () {
+      const text = '{\n  "marketoGUID": "å", "leadId": 7, "activityDate": "2026-03-04T20:41:32Z", "activityTypeId": 1 }'
+      const body = new TextEncoder().encode(`{"result":[${text}]}`)
+      const answer = {
+        requestId: "1#1",
+        time: DateTime.unsafeMake(0),
+        body,
+        json: JSON.parse(new TextDecoder().decode(body)),
+      }
+      const { records } = yield* page.decode(kinds.LeadActivities, answer, "fail", undefined)
+      const bytes = ActivityRecord.toBytes(Chunk.unsafeHead(records))
+      assert.strictEqual(new TextDecoder().decode(bytes), text)
+      assert.strictEqual(bytes.buffer, body.buffer)
+      assert.deepStrictEqual(Buffer.from(ActivityRecord.toBytes({ text })), Buffer.from(text))
+    }),
+  )
 
   it("value is made once", () => {
     let made = 0
