@@ -6,10 +6,12 @@
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Consumer from "./Consumer.js"
+import * as memory from "./internal/memory.js"
 import type { KafkaError } from "./KafkaError.js"
 import type { ConsumerRecord, TopicPartition } from "./KafkaRecord.js"
 import type { Producer, TransactionalProducer } from "./Producer.js"
@@ -67,3 +69,13 @@ export interface Service {
  * @category tags
  */
 export class KafkaClient extends Context.Tag("@effect-marketo/kafka/KafkaClient")<KafkaClient, Service>() {}
+
+/**
+ * Topics and transactions in memory, for tests of programs: readers see what is committed, a newer producer of a
+ * transactional id fences the older one, transactions expire by the `Clock`, and records over `max.message.bytes` are
+ * refused. Topics must be created. There are no groups: `consume` fails. Each build of the layer is a cluster of its own.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerMemory: Layer.Layer<KafkaClient> = Layer.sync(KafkaClient, memory.make)

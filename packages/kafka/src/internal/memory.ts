@@ -1,0 +1,256 @@
+/**
+ * Topics and transactions in memory, with what a reader may see of them.
+ *
+ * @since 0.1.0
+ */
+import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Record from "effect/Record"
+import * as Stream from "effect/Stream"
+import type { Service, TransactionalProducerOptions } from "../KafkaClient.js"
+import { KafkaError } from "../KafkaError.js"
+import type { ConsumerRecord, ProducerRecord, TopicPartition } from "../KafkaRecord.js"
+import type { Producer } from "../Producer.js"
+import type { TopicConfig } from "../Topic.js"
+import { sizeOf } from "./recordSize.js"
+import * as transactions from "./transactions.js"
+
+interface Transaction {
+  state: "open" | "committed" | "aborted"
+  readonly partitions: Set<Partition>
+  /** When the broker aborts it, in milliseconds. Counts from the first send. */
+  expiresAt: number
+}
+
+interface Entry {
+  /** Undefined is the mark that a transaction leaves where it ends; it takes an offset, as in Kafka. */
+  readonly record: ConsumerRecord | undefined
+  readonly transaction: Transaction | undefined
+}
+
+interface Partition extends TopicPartition {
+  readonly entries: Array<Entry>
+  /** Offset of the first entry that is left. */
+  start: number
+}
+
+interface Topic {
+  readonly partitions: ReadonlyArray<Partition>
+  readonly config: TopicConfig
+}
+
+/** The newest producer of a transactional id. */
+interface Owner {
+  readonly epoch: number
+  readonly transaction: Transaction | undefined
+}
+
+/** Kafka's default. */
+const maxMessageBytes = 1_048_588
+
+const encoder = new TextEncoder()
+const bytes = (text: string | Uint8Array): Uint8Array => (typeof text === "string" ? encoder.encode(text) : text)
+
+const consumed = (
+  { topic, partition }: TopicPartition,
+  offset: number,
+  now: DateTime.Utc,
+  record: ProducerRecord,
+): ConsumerRecord => ({
+  topic,
+  partition,
+  offset: BigInt(offset),
+  timestamp: record.timestamp ?? now,
+  key: Option.map(Option.fromNullable(record.key), bytes),
+  value: Option.map(Option.fromNullable(record.value), bytes),
+  headers: Record.map(record.headers ?? {}, (value) => [bytes(value)]),
+})
+
+const endOf = (partition: Partition): number => partition.start + partition.entries.length
+
+const end = (transaction: Transaction, state: "committed" | "aborted"): void => {
+  transaction.state = state
+  for (const { entries } of transaction.partitions) entries.push({ record: undefined, transaction: undefined })
+}
+
+const isOver = (transaction: Transaction, now: number): boolean =>
+  transaction.partitions.size > 0 && now > transaction.expiresAt
+
+/** What is stable: nothing at or after the first record of an open transaction. */
+const committed = ({ entries }: Partition): ReadonlyArray<ConsumerRecord> => {
+  const open = entries.findIndex(({ transaction }) => transaction?.state === "open")
+  return entries
+    .slice(0, open < 0 ? entries.length : open)
+    .flatMap(({ record, transaction }) => (record === undefined || transaction?.state === "aborted" ? [] : [record]))
+}
+
+export const make = (): Service => {
+  const topics = new Map<string, Topic>()
+  const owners = new Map<string, Owner>()
+
+  /** As the broker does from time to time. */
+  const abortExpired = Effect.map(Clock.currentTimeMillis, (now) => {
+    for (const { transaction } of owners.values())
+      if (transaction?.state === "open" && isOver(transaction, now)) end(transaction, "aborted")
+  })
+
+  const topicOf = (name: string): Effect.Effect<Topic, KafkaError> => {
+    const topic = topics.get(name)
+    return topic === undefined
+      ? new KafkaError({ reason: "UnknownTopic", description: `there is no topic ${name}` })
+      : Effect.succeed(topic)
+  }
+
+  const partitionOf = (at: TopicPartition): Effect.Effect<Partition, KafkaError> =>
+    Effect.flatMap(topicOf(at.topic), ({ partitions }) => {
+      const partition = partitions[at.partition]
+      return partition === undefined
+        ? new KafkaError({ reason: "UnknownTopic", description: `topic ${at.topic} has no partition ${at.partition}` })
+        : Effect.succeed(partition)
+    })
+
+  const append = (
+    to: TopicPartition,
+    records: ReadonlyArray<ProducerRecord>,
+    transaction: Transaction | undefined,
+  ): Effect.Effect<bigint, KafkaError> =>
+    Effect.gen(function* () {
+      const partition = yield* partitionOf(to)
+      const { config } = yield* topicOf(to.topic)
+      const limit = Number(config["max.message.bytes"] ?? maxMessageBytes)
+      const index = records.findIndex((record) => sizeOf(record) > limit)
+      if (index >= 0) {
+        return yield* new KafkaError({
+          reason: "RecordTooLarge",
+          description: `record ${index} for topic ${to.topic} has more than the ${limit} bytes that the topic allows`,
+          index,
+        })
+      }
+      const now = yield* DateTime.now
+      transaction?.partitions.add(partition)
+      for (const record of records) {
+        partition.entries.push({ record: consumed(to, endOf(partition), now, record), transaction })
+      }
+      return BigInt(endOf(partition) - 1)
+    })
+
+  const producer: Producer = { send: (to, records) => append(to, records, undefined) }
+
+  const transactionalProducer = ({
+    transactionalId,
+    transactionTimeout = "60 seconds",
+  }: TransactionalProducerOptions) =>
+    Effect.suspend(() => {
+      const before = owners.get(transactionalId)
+      if (before?.transaction?.state === "open") end(before.transaction, "aborted")
+      const epoch = (before?.epoch ?? -1) + 1
+      const timeout = Duration.toMillis(transactionTimeout)
+      owners.set(transactionalId, { epoch, transaction: undefined })
+
+      const check = (transaction: Transaction) =>
+        Effect.suspend(() => {
+          if (owners.get(transactionalId)?.epoch !== epoch) {
+            return new KafkaError({
+              reason: "Fenced",
+              description: `another producer of transactional id ${transactionalId} took over`,
+            })
+          }
+          if (transaction.state === "aborted") {
+            return new KafkaError({
+              reason: "TransactionExpired",
+              description: `the transaction of ${transactionalId} was open for longer than ${Duration.format(transactionTimeout)}`,
+            })
+          }
+          return Effect.void
+        })
+
+      return transactions.make(
+        transactionalId,
+        Effect.sync((): transactions.Transaction => {
+          const transaction: Transaction = { state: "open", partitions: new Set(), expiresAt: 0 }
+          const begun = Effect.gen(function* () {
+            yield* abortExpired
+            yield* check(transaction)
+          })
+          return {
+            send: (to, records) =>
+              Effect.gen(function* () {
+                yield* begun
+                if (transaction.partitions.size === 0) {
+                  transaction.expiresAt = (yield* Clock.currentTimeMillis) + timeout
+                  owners.set(transactionalId, { epoch, transaction })
+                }
+                return yield* append(to, records, transaction)
+              }),
+            commit: Effect.zipRight(
+              begun,
+              Effect.sync(() => end(transaction, "committed")),
+            ),
+            abort: Effect.zipRight(
+              begun,
+              Effect.sync(() => end(transaction, "aborted")),
+            ),
+          }
+        }),
+      )
+    })
+
+  return {
+    producer: () => Effect.succeed(producer),
+    transactionalProducer,
+    consume: () =>
+      Stream.fail(
+        new KafkaError({
+          reason: "Misconfigured",
+          description: "KafkaClient.layerMemory has no consumer groups: use a broker, as KafkaClient.layer does",
+        }),
+      ),
+    read: (topic, partition) =>
+      Stream.unwrap(
+        Effect.gen(function* () {
+          yield* abortExpired
+          const partitions =
+            partition === undefined ? (yield* topicOf(topic)).partitions : [yield* partitionOf({ topic, partition })]
+          return Stream.fromChunk(Chunk.fromIterable(partitions.flatMap(committed)))
+        }),
+      ),
+    topic: (name) =>
+      Effect.sync(() =>
+        Option.map(Option.fromNullable(topics.get(name)), ({ partitions }) => ({
+          name,
+          partitions: partitions.length,
+        })),
+      ),
+    topicConfig: (name) =>
+      Effect.map(topicOf(name), ({ config }) => ({ "max.message.bytes": `${maxMessageBytes}`, ...config })),
+    createTopic: ({ name, partitions = 1, config = {} }) =>
+      Effect.sync(() => {
+        if (topics.has(name)) return false
+        topics.set(name, {
+          partitions: Array.from({ length: partitions }, (_, index) => ({
+            topic: name,
+            partition: index,
+            entries: [],
+            start: 0,
+          })),
+          config,
+        })
+        return true
+      }),
+    deleteRecords: (of, offset) =>
+      Effect.flatMap(partitionOf(of), (partition) => {
+        if (offset > endOf(partition)) {
+          return new KafkaError({
+            reason: "Misconfigured",
+            description: `partition ${of.partition} of topic ${of.topic} ends before offset ${offset}`,
+          })
+        }
+        partition.start += partition.entries.splice(0, Math.max(0, Number(offset) - partition.start)).length
+        return Effect.void
+      }),
+  }
+}

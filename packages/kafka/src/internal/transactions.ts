@@ -1,0 +1,88 @@
+/**
+ * What a transactional producer is, whatever client is below it.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { KafkaError, type Reason } from "../KafkaError.js"
+import type { Producer, TransactionalProducer } from "../Producer.js"
+
+/** A transaction of a client, begun and not ended. Each member ends within a limit of its own. */
+export interface Transaction {
+  readonly send: Producer["send"]
+  readonly commit: Effect.Effect<void, KafkaError>
+  readonly abort: Effect.Effect<void, KafkaError>
+}
+
+/**
+ * After these nothing can be aborted: the broker does not know this producer any more, or a send may still be on its way, and
+ * one that arrives after the abort would stay open for ever. The next producer of this id ends the transaction.
+ */
+const leavesNothingToAbort: ReadonlySet<Reason> = new Set([
+  "Fenced",
+  "TransactionExpired",
+  "ProducerSpent",
+  "OutcomeUnknown",
+])
+
+const maximum = Number.MAX_SAFE_INTEGER
+
+export const make = (
+  transactionalId: string,
+  begin: Effect.Effect<Transaction, KafkaError>,
+): Effect.Effect<TransactionalProducer> =>
+  Effect.gen(function* () {
+    const oneAtATime = yield* Effect.makeSemaphore(1)
+    let spent: KafkaError | undefined
+
+    const spend = (error: KafkaError) =>
+      Effect.sync(() => {
+        spent =
+          error.reason === "Fenced"
+            ? error
+            : new KafkaError({
+                reason: "ProducerSpent",
+                description: `the producer of transactional id ${transactionalId} cannot be used any more, since: ${error.message}`,
+                cause: error,
+              })
+      })
+
+    const transaction = <A, E, R>(use: (transaction: Producer) => Effect.Effect<A, E, R>) =>
+      oneAtATime.withPermits(1)(
+        Effect.uninterruptibleMask((restore) =>
+          Effect.gen(function* () {
+            if (spent !== undefined) return yield* spent
+            const current = yield* Effect.tapError(begin, spend)
+            const sends = yield* Effect.makeSemaphore(maximum)
+            let ended = false
+            let failed: KafkaError | undefined
+
+            const send: Producer["send"] = (to, records) =>
+              Effect.suspend(() =>
+                ended
+                  ? Effect.dieMessage("a send on a transaction that has ended")
+                  : sends.withPermits(1)(
+                      Effect.tapError(current.send(to, records), (error) =>
+                        Effect.sync(() => {
+                          failed ??= error
+                        }),
+                      ),
+                    ),
+              )
+
+            const exit = yield* Effect.exit(restore(use({ send })))
+            ended = true
+            yield* sends.take(maximum) // no send is on its way any more, also none that `use` did not wait for
+            const result: Exit.Exit<A, E | KafkaError> =
+              Exit.isSuccess(exit) && failed !== undefined ? Exit.fail(failed) : exit
+            if (Exit.isSuccess(result)) yield* Effect.tapError(current.commit, spend)
+            else if (failed !== undefined && leavesNothingToAbort.has(failed.reason)) yield* spend(failed)
+            else yield* Effect.catchAll(current.abort, spend)
+            return yield* result
+          }),
+        ),
+      )
+
+    return { transactionalId, transaction }
+  })
