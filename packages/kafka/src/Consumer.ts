@@ -44,6 +44,11 @@ export interface PartitionBatch extends TopicPartition {
    */
   readonly first: boolean
   /**
+   * Whether the partition held more records behind these when they were read. They come after the commit of these, so to
+   * wait for a fuller batch makes sense only where there were none.
+   */
+  readonly hasMore: boolean
+  /**
    * Claims the records before index `until` for work that begins now; `commit(until)` or `release` has to follow. False
    * when the partition is being taken away or the stream is ending: leave the rest of the batch, it will be delivered
    * again. A rebalance waits for claimed records.
@@ -54,6 +59,9 @@ export interface PartitionBatch extends TopicPartition {
    * false when the partition already belongs to somebody else, who is given the records again.
    */
   readonly commit: (until: number) => Effect.Effect<boolean, KafkaError>
-  /** Gives up the records that are claimed and not committed: they will be delivered again. */
+  /**
+   * Gives up the records that are claimed and not committed. They may be claimed again, as before a later attempt; when the
+   * partition is taken away first, they will be delivered again.
+   */
   readonly release: Effect.Effect<void>
 }
