@@ -16,6 +16,14 @@ export interface TopicPartition {
 }
 
 /**
+ * Text is written as UTF-8.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type HeaderValue = string | Uint8Array
+
+/**
  * A record to be written. It does not say where: `Producer.send` writes to one partition at a time.
  *
  * @since 0.1.0
@@ -26,7 +34,8 @@ export interface ProducerRecord {
   readonly key: string | Uint8Array | null
   /** `null` is a tombstone: it deletes the key from a compacted topic. */
   readonly value: string | Uint8Array | null
-  readonly headers?: Readonly<Record<string, string | Uint8Array>> | undefined
+  /** A list repeats the header, in its order. */
+  readonly headers?: Readonly<Record<string, HeaderValue | ReadonlyArray<HeaderValue>>> | undefined
   /** Default: the time of sending. */
   readonly timestamp?: DateTime.Utc | undefined
 }

@@ -67,7 +67,7 @@ const consumed = (
   timestamp: record.timestamp ?? now,
   key: Option.map(Option.fromNullable(record.key), bytes),
   value: Option.map(Option.fromNullable(record.value), bytes),
-  headers: Record.map(record.headers ?? {}, (value) => [bytes(value)]),
+  headers: Record.map(record.headers ?? {}, (values) => [values].flat().map(bytes)),
 })
 
 const endOf = (partition: Partition): number => partition.start + partition.entries.length

@@ -17,6 +17,8 @@ const headerOverhead = 10
 /** Rather a little too much than too little. */
 export const sizeOf = ({ headers, key, value }: ProducerRecord): number => {
   let size = overhead + bytesOf(key) + bytesOf(value)
-  for (const name in headers) size += headerOverhead + Buffer.byteLength(name) + bytesOf(headers[name] ?? null)
+  for (const [name, values] of Object.entries(headers ?? {})) {
+    for (const value of [values].flat()) size += headerOverhead + Buffer.byteLength(name) + bytesOf(value)
+  }
   return size
 }
