@@ -6,32 +6,49 @@
 import type * as Chunk from "effect/Chunk"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type * as Schedule from "effect/Schedule"
 import type { KafkaError } from "./KafkaError.js"
 import type { ConsumerRecord, TopicPartition } from "./KafkaRecord.js"
 
 /**
  * Times that have to fit together: `rebalanceTimeout` must exceed the longest time between `claim` and `commit`, or the
- * member is expelled in the middle of its work and somebody else does that work again.
+ * member is expelled in the middle of its work and somebody else does that work again. `sessionTimeout` is at least three
+ * heartbeats, and `rebalanceTimeout` at least `sessionTimeout`; what does not fit is refused as `Misconfigured`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
   readonly topic: string
+  /** Members of one group share the partitions. Needs the ACL Read on the group and on the topic. */
   readonly groupId: string
-  /** Where a group without a committed offset begins. Default: `"earliest"`. */
+  /**
+   * Where a group without a committed offset begins, and one whose offset the topic no longer keeps. With `"latest"`, what
+   * is written before the first commit may be passed over. Default: `"earliest"`.
+   */
   readonly from?: "earliest" | "latest" | undefined
-  /** A member that is silent for this long is expelled. Default: 30 seconds. */
+  /**
+   * A member that is silent for this long is expelled. Brokers accept 6 seconds to 30 minutes, unless they are set up
+   * otherwise. Default: 30 seconds.
+   */
   readonly sessionTimeout?: Duration.DurationInput | undefined
-  /** Default: 3 seconds. */
+  /** How soon a rebalance is noticed. Default: 3 seconds. */
   readonly heartbeatInterval?: Duration.DurationInput | undefined
-  /** How long a rebalance waits for work under way. Default: 150 seconds. */
+  /** How long a rebalance, and the end of the stream, waits for work under way. Default: 150 seconds. */
   readonly rebalanceTimeout?: Duration.DurationInput | undefined
+  /**
+   * When a member is lost by an error that is retryable, another one takes its place after the delays of this schedule,
+   * and the stream goes on. Before the first member has joined, the client's `startTimeout` is a limit as well.
+   * `Schedule.stop` lets the stream fail at the first loss. Default: 100 milliseconds, doubled up to 10 seconds, for ever,
+   * and from the beginning after a minute without a loss.
+   */
+  readonly restart?: Schedule.Schedule<unknown, KafkaError> | undefined
 }
 
 /**
  * Consecutive records of one partition. Work on them goes from the first to the last: `claim` before it begins, `commit`
- * when it is done. A partition's next batch comes when all of this one was committed; that is the back-pressure.
+ * when it is done. A partition's next batch comes when all of this one was committed; that is the back-pressure. As long as
+ * a batch is held, the member sends heartbeats.
  *
  * @since 0.1.0
  * @category models
@@ -39,8 +56,12 @@ export interface Options {
 export interface PartitionBatch extends TopicPartition {
   readonly records: Chunk.NonEmptyChunk<ConsumerRecord>
   /**
-   * Whether this is the first batch since the partition was assigned: another member, or this one before a crash, may have
-   * worked on its records without having committed them.
+   * Whether somebody may have worked on these records without having committed them: the partition comes from another
+   * member, or from one that was lost, or this member claimed records and did not commit them. It stays true until a batch
+   * of the partition was committed whole. A partition that the member keeps over a rebalance, with all that it claimed
+   * committed, is not first.
+   *
+   * Such work ends where a batch of that other member ended: with members of equal settings, not after this batch.
    */
   readonly first: boolean
   /**
@@ -56,12 +77,13 @@ export interface PartitionBatch extends TopicPartition {
   readonly claim: (until: number) => boolean
   /**
    * The work on the records before index `until` is done. Succeeds with true when their offset is committed, and with
-   * false when the partition already belongs to somebody else, who is given the records again.
+   * false when it is not known to be, because the partition belongs to somebody else by now or no broker answered for
+   * `sessionTimeout`: these records are delivered again, with `first`. Not interrupted half-way.
    */
-  readonly commit: (until: number) => Effect.Effect<boolean, KafkaError>
+  readonly commit: (until: number) => Effect.Effect<boolean>
   /**
    * Gives up the records that are claimed and not committed. They may be claimed again, as before a later attempt; when the
-   * partition is taken away first, they will be delivered again.
+   * partition is taken away first, they are delivered again, with `first`.
    */
   readonly release: Effect.Effect<void>
 }
