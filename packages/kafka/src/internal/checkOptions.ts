@@ -1,0 +1,46 @@
+/**
+ * What cannot be meant is refused before anything connects.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { Options } from "../KafkaClient.js"
+import { KafkaError } from "../KafkaError.js"
+
+const isBlank = (text: string): boolean => text.trim() === ""
+
+/** Also of an IPv6 address, which stands in brackets. */
+const isAddress = (broker: string): boolean => {
+  const [, host = "", port = ""] = /^(\[[0-9a-f:.]+\]|[^\s:/@[\]]+):(\d+)$/i.exec(broker) ?? []
+  return host !== "" && Number(port) >= 1 && Number(port) <= 65_535
+}
+
+const limits = ["connectTimeout", "requestTimeout", "startTimeout", "deliveryTimeout"] as const
+
+/** What is wrong, in words. No value of a secret. */
+const mistake = (options: Options): string | undefined => {
+  const { brokers, clientId, sasl, tls } = options
+  if (brokers.length === 0) return "brokers must name at least one broker, as host:port"
+  const wrong = brokers.find((broker) => !isAddress(broker))
+  if (wrong !== undefined) return `brokers must be host:port, without a scheme; "${wrong}" is not`
+  if (clientId !== undefined && isBlank(clientId)) return "clientId must not be empty"
+  if (sasl !== undefined && isBlank(sasl.username)) return "sasl.username must not be empty"
+  if (sasl !== undefined && isBlank(Redacted.value(sasl.password))) return "sasl.password must not be empty"
+  if (typeof tls === "object" && (tls.cert === undefined) !== (tls.key === undefined)) {
+    return "tls.cert and tls.key belong together"
+  }
+  const limit = limits.find((name) => {
+    const value = options[name]
+    return value !== undefined && !(Duration.toMillis(value) > 0 && Duration.toMillis(value) <= 86_400_000)
+  })
+  return limit === undefined ? undefined : `${limit} must be more than nothing and at most a day`
+}
+
+export const checkOptions = (options: Options): Effect.Effect<void, KafkaError> => {
+  const wrong = mistake(options)
+  return wrong === undefined
+    ? Effect.void
+    : new KafkaError({ reason: "Misconfigured", description: `the options of KafkaClient: ${wrong}` })
+}

@@ -1,0 +1,63 @@
+/**
+ * What a cluster says about its topics, and making and trimming them.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Service } from "../../KafkaClient.js"
+import { ConfigResourceTypes, type Connection } from "./connection.js"
+
+type Admin = Pick<Service, "topic" | "topicConfig" | "createTopic" | "deleteRecords">
+
+export const make = (connection: Connection): Admin => ({
+  topic: (name) =>
+    connection
+      .admin(`cannot look up topic ${name}`, (admin) => admin.fetchTopicMetadata({ topics: [name] }))
+      .pipe(
+        Effect.map(({ topics }) =>
+          Option.map(Option.fromNullable(topics[0]), ({ partitions }) => ({ name, partitions: partitions.length })),
+        ),
+        Effect.catchIf(
+          (error) => error.reason === "UnknownTopic",
+          () => Effect.succeedNone,
+        ),
+      ),
+
+  topicConfig: (name) =>
+    connection
+      .admin(`cannot read the settings of topic ${name}`, (admin) =>
+        admin.describeConfigs({ includeSynonyms: false, resources: [{ type: ConfigResourceTypes.TOPIC, name }] }),
+      )
+      .pipe(
+        Effect.map(({ resources }) =>
+          Object.fromEntries(
+            resources.flatMap(({ configEntries }) =>
+              configEntries.map(({ configName, configValue }): [string, string] => [configName, configValue]),
+            ),
+          ),
+        ),
+      ),
+
+  createTopic: ({ config = {}, name, partitions, replicationFactor }) =>
+    connection.admin(`cannot create topic ${name}`, (admin) =>
+      admin.createTopics({
+        waitForLeaders: true,
+        timeout: connection.limits.start,
+        topics: [
+          {
+            topic: name,
+            ...(partitions === undefined ? {} : { numPartitions: partitions }),
+            ...(replicationFactor === undefined ? {} : { replicationFactor }),
+            configEntries: Object.entries(config).map(([key, value]) => ({ name: key, value })),
+          },
+        ],
+      }),
+    ),
+
+  deleteRecords: ({ partition, topic }, offset) =>
+    connection.admin(`cannot delete records of partition ${partition} of topic ${topic}`, async (admin) => {
+      await admin.fetchTopicOffsets(topic) // kafkajs deletes only where it has looked before
+      await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })
+    }),
+})

@@ -1,0 +1,202 @@
+/**
+ * The one module that imports kafkajs: its clients, and what we set for each.
+ *
+ * @since 0.1.0
+ */
+import * as net from "node:net"
+import * as tls from "node:tls"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Runtime from "effect/Runtime"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type { Admin, Kafka, RetryOptions, SASLOptions } from "kafkajs"
+import kafkajs from "kafkajs"
+import type { Options, SocketFactory, Transport } from "../../KafkaClient.js"
+import { KafkaError } from "../../KafkaError.js"
+import { toKafkaError } from "./errors.js"
+import { log } from "./logging.js"
+
+/** In milliseconds. */
+export interface Limits {
+  readonly connect: number
+  readonly request: number
+  readonly start: number
+  readonly delivery: number
+}
+
+/**
+ * How kafkajs tries again, by who asks. Each retries for as long as a delivery may take; our own limits end it earlier. Never
+ * left to kafkajs's defaults, which are others when NODE_ENV is "test".
+ */
+export type Policy = keyof typeof policies
+
+const policies = {
+  /** For callers that have a loop of their own. */
+  once: { initialRetryTime: 100, multiplier: 1.5, maxRetryTime: 1000, factor: 0.2 },
+  steady: { initialRetryTime: 100, multiplier: 1.5, maxRetryTime: 1000, factor: 0.2 },
+  /** A transaction often begins while the broker still ends the one before it, for milliseconds. */
+  transactional: { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 1000, factor: 0.2 },
+} as const satisfies Record<string, RetryOptions>
+
+/** About fifteen tries to reach `maxRetryTime`, and then one in each second. */
+const triesWithin = (limit: number): number => 15 + Math.ceil(limit / 1000)
+
+export interface Connection {
+  readonly clientId: string
+  readonly limits: Limits
+  readonly retry: (policy: Policy) => RetryOptions
+  /**
+   * A kafkajs client of one's own. When the scope closes its sockets are destroyed and it cannot connect any more: after
+   * `disconnect()` alone, what kafkajs still retries would connect again, and send.
+   */
+  readonly open: (policy: Policy) => Effect.Effect<Kafka, never, Scope.Scope>
+  /**
+   * Calls kafkajs, for at most `limit` milliseconds; what it does after that is not waited for. `late` says what the lack of
+   * an answer means.
+   */
+  readonly attempt: <A>(
+    doing: string,
+    limit: number,
+    call: () => Promise<A>,
+    late?: "Unavailable" | "OutcomeUnknown",
+  ) => Effect.Effect<A, KafkaError>
+  /** The same with an admin of its own, again and again while the cluster is unavailable, for at most the start limit. */
+  readonly admin: <A>(doing: string, call: (admin: Admin) => Promise<A>) => Effect.Effect<A, KafkaError>
+  /** Tries again while the cluster is unavailable, for at most the start limit; then fails as it did the last time. */
+  readonly persist: <A, R>(doing: string, attempt: Effect.Effect<A, KafkaError, R>) => Effect.Effect<A, KafkaError, R>
+}
+
+export const { AssignerProtocol, CompressionTypes, ConfigResourceTypes } = kafkajs
+
+const keepAlive = 60_000
+
+const connect: SocketFactory = ({ host, onConnect, port, tls: options }) => {
+  const socket =
+    options === undefined
+      ? net.connect({ host, port }, onConnect)
+      : tls.connect({ host, port, ...(net.isIP(host) === 0 ? { servername: host } : {}), ...options }, onConnect)
+  return socket.setKeepAlive(true, keepAlive).setNoDelay(true)
+}
+
+const saslOf = ({ mechanism, password, username }: NonNullable<Options["sasl"]>): SASLOptions => ({
+  mechanism,
+  username,
+  password: Redacted.value(password),
+})
+
+const tlsOf = (options: NonNullable<Options["tls"]>): tls.ConnectionOptions => {
+  if (typeof options === "boolean") return {}
+  const { key, passphrase, ...others } = options
+  return {
+    ...others,
+    ...(key === undefined ? {} : { key: Redacted.value(key) }),
+    ...(passphrase === undefined ? {} : { passphrase: Redacted.value(passphrase) }),
+  } as tls.ConnectionOptions
+}
+
+export const make = (options: Options, transport: Transport): Effect.Effect<Connection> =>
+  Effect.gen(function* () {
+    const runtime = yield* Effect.runtime()
+    const { clientId = "effect-marketo", sasl, tls: tlsOptions = false } = options
+    const limits: Limits = {
+      connect: Duration.toMillis(options.connectTimeout ?? "10 seconds"),
+      request: Duration.toMillis(options.requestTimeout ?? "30 seconds"),
+      start: Duration.toMillis(options.startTimeout ?? "30 seconds"),
+      delivery: Duration.toMillis(options.deliveryTimeout ?? "2 minutes"),
+    }
+    const socketFactory = transport.socketFactory ?? connect
+    const secure = tlsOptions === false ? undefined : tlsOf(tlsOptions)
+
+    const retry = (policy: Policy): RetryOptions => ({
+      ...policies[policy],
+      retries: policy === "once" ? 0 : triesWithin(limits.delivery),
+    })
+
+    const openUnsafe = (policy: Policy) => {
+      const sockets = new Set<net.Socket>()
+      let closed = false
+      const kafka = new kafkajs.Kafka({
+        brokers: [...options.brokers],
+        clientId,
+        ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
+        ...(secure === undefined ? {} : { ssl: secure }),
+        connectionTimeout: limits.connect,
+        authenticationTimeout: limits.connect,
+        requestTimeout: limits.request,
+        enforceRequestTimeout: true,
+        retry: retry(policy),
+        socketFactory: ({ host, onConnect, port }) => {
+          if (closed) throw new Error("this client was closed")
+          const socket = socketFactory({ host, port, tls: secure, onConnect })
+          sockets.add(socket)
+          socket.once("close", () => sockets.delete(socket))
+          return socket
+        },
+        logLevel: kafkajs.logLevel.INFO,
+        logCreator: () => (entry) => {
+          if (!closed) Runtime.runFork(runtime)(log(entry))
+        },
+      })
+      const close = () => {
+        closed = true
+        // with an error: kafkajs then lets go of its requests and timers
+        for (const socket of sockets) socket.destroy(new Error("this client was closed"))
+      }
+      return { kafka, close }
+    }
+
+    const open: Connection["open"] = (policy) =>
+      Effect.map(
+        Effect.acquireRelease(
+          Effect.sync(() => openUnsafe(policy)),
+          ({ close }) => Effect.sync(close),
+        ),
+        ({ kafka }) => kafka,
+      )
+
+    const noAnswer = (doing: string, limit: number, reason: "Unavailable" | "OutcomeUnknown") =>
+      new KafkaError({ reason, description: `${doing}: no answer within ${Duration.format(limit)}` })
+
+    const attempt: Connection["attempt"] = (doing, limit, call, late = "Unavailable") =>
+      Effect.tryPromise({ try: call, catch: (cause) => toKafkaError(doing, cause) }).pipe(
+        Effect.interruptible,
+        Effect.timeoutFail({ duration: limit, onTimeout: () => noAnswer(doing, limit, late) }),
+      )
+
+    const persist: Connection["persist"] = (doing, effect) =>
+      Effect.suspend(() => {
+        let last: KafkaError | undefined
+        return effect.pipe(
+          Effect.tapError((error) =>
+            Effect.sync(() => {
+              last = error
+            }),
+          ),
+          Effect.retry({ schedule: Schedule.spaced("200 millis"), while: (error) => error.reason === "Unavailable" }),
+          Effect.timeoutFail({
+            duration: limits.start,
+            onTimeout: () => last ?? noAnswer(doing, limits.start, "Unavailable"),
+          }),
+        )
+      })
+
+    const admin: Connection["admin"] = (doing, call) =>
+      persist(
+        doing,
+        Effect.scoped(
+          Effect.gen(function* () {
+            const kafka = yield* open("once")
+            const client = kafka.admin()
+            yield* Effect.addFinalizer(() =>
+              Effect.ignore(attempt("cannot disconnect", 1000, () => client.disconnect())),
+            )
+            yield* attempt(doing, limits.start, () => client.connect())
+            return yield* attempt(doing, limits.start, () => call(client))
+          }),
+        ),
+      )
+
+    return { clientId, limits, retry, open, attempt, admin, persist }
+  })

@@ -1,0 +1,30 @@
+/**
+ * kafkajs's log lines, in Effect's log.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type { LogLevel } from "effect/LogLevel"
+import * as Level from "effect/LogLevel"
+import type { LogEntry } from "kafkajs"
+
+/**
+ * Lines of a healthy client: every transaction may begin with the first; the second is about what we ask for; the third says
+ * of each answer with an error what is then tried again, or reported, anyway.
+ */
+const normal =
+  /concurrent operation on the same transaction|Limiting retries for the idempotent producer|^Response \w+\(/
+
+/** What a line may say beside its text: nothing of records, nothing of a stack. */
+const kept = ["broker", "groupId", "topic", "partition", "error", "retryCount"] as const
+
+/** kafkajs calls ERROR what it is going to try again; what it gives up comes as a failure of ours. */
+const levels: Readonly<Record<string, LogLevel>> = { ERROR: Level.Warning, WARN: Level.Warning }
+
+export const log = ({ label, log: line, namespace }: LogEntry): Effect.Effect<void> => {
+  const annotations = Object.fromEntries(kept.flatMap((key) => (line[key] === undefined ? [] : [[key, line[key]]])))
+  return Effect.logWithLevel(
+    normal.test(line.message) ? Level.Debug : (levels[label] ?? Level.Debug),
+    `kafkajs ${namespace}: ${line.message}`,
+  ).pipe(Effect.annotateLogs(annotations))
+}

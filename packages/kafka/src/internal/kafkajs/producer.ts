@@ -1,0 +1,227 @@
+/**
+ * Producers of kafkajs, with and without transactions.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as SynchronizedRef from "effect/SynchronizedRef"
+import type { CompressionTypes as Compression, Producer as KafkajsProducer, Transaction } from "kafkajs"
+import type { ProducerOptions, Service, TransactionalProducerOptions } from "../../KafkaClient.js"
+import { KafkaError } from "../../KafkaError.js"
+import type { TopicPartition } from "../../KafkaRecord.js"
+import type { Producer, TransactionalProducer } from "../../Producer.js"
+import { reclassify } from "../reclassify.js"
+import * as transactions from "../transactions.js"
+import { CompressionTypes, type Connection, type Policy } from "./connection.js"
+import * as sends from "./sends.js"
+
+const compressionOf = ({ compression }: ProducerOptions): Compression =>
+  compression === "gzip" ? CompressionTypes.GZIP : CompressionTypes.None
+
+/** How long an orderly goodbye may take. */
+const disconnectLimit = 3000
+
+/** A producer of kafkajs that is not connected yet. */
+const open = (connection: Connection, policy: Policy, options: Partial<TransactionalProducerOptions>) =>
+  Effect.gen(function* () {
+    const kafka = yield* connection.open(policy)
+    const { transactionTimeout, transactionalId } = options
+    const producer = kafka.producer({
+      idempotent: true,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      createPartitioner:
+        () =>
+        ({ message }) =>
+          message.partition ?? 0,
+      retry: connection.retry(policy),
+      ...(transactionalId === undefined ? {} : { transactionalId }),
+      ...(transactionTimeout === undefined ? {} : { transactionTimeout: Duration.toMillis(transactionTimeout) }),
+    })
+    yield* Effect.addFinalizer(() =>
+      Effect.ignore(connection.attempt("cannot disconnect", disconnectLimit, () => producer.disconnect())),
+    )
+    return producer
+  })
+
+const place = ({ partition, topic }: TopicPartition) => `partition ${partition} of topic ${topic}`
+
+/** kafkajs takes a partition that does not exist for nothing to do. */
+const noPartition = (to: TopicPartition) =>
+  new KafkaError({ reason: "UnknownTopic", description: `there is no ${place(to)}` })
+
+/** kafkajs tries a topic that is missing for as long as it tries anything: it is looked up before the first send to it. */
+const topicCheck = (topic: Service["topic"]) => {
+  const known = new Map<string, number>()
+  const look = (to: TopicPartition): Effect.Effect<void, KafkaError> =>
+    Effect.flatMap(topic(to.topic), (found) => {
+      if (Option.isNone(found)) {
+        return new KafkaError({ reason: "UnknownTopic", description: `there is no topic ${to.topic}` })
+      }
+      known.set(to.topic, found.value.partitions)
+      return to.partition < found.value.partitions ? Effect.void : noPartition(to)
+    })
+  return (to: TopicPartition): Effect.Effect<void, KafkaError> =>
+    to.partition < (known.get(to.topic) ?? 0) ? Effect.void : look(to)
+}
+
+const request = (
+  connection: Connection,
+  sender: Pick<KafkajsProducer, "send">,
+  compression: Compression,
+  limit: number,
+  [to, messages]: Parameters<sends.Request>,
+): Effect.Effect<bigint, KafkaError> =>
+  Effect.flatMap(
+    connection.attempt(
+      `cannot send to ${place(to)}`,
+      limit,
+      () => sender.send({ acks: -1, timeout: connection.limits.request, compression, topic: to.topic, messages }),
+      "OutcomeUnknown",
+    ),
+    ([answer]) => (answer?.baseOffset === undefined ? noPartition(to) : Effect.succeed(BigInt(answer.baseOffset))),
+  )
+
+interface Connected {
+  readonly producer: KafkajsProducer
+  readonly close: Effect.Effect<void>
+}
+
+/**
+ * What a producer of kafkajs has given up may have been written, and its numbering of records is not to be trusted after that:
+ * it would give the numbers of the lost batch to the next one, which the broker then takes for a repetition. So it is dropped,
+ * and the next send has a new one.
+ */
+const isDoubtful = ({ reason }: KafkaError): boolean =>
+  reason === "Unavailable" || reason === "OutcomeUnknown" || reason === "ProducerSpent" || reason === "Fenced"
+
+export const make = (
+  connection: Connection,
+  topic: Service["topic"],
+  options: ProducerOptions = {},
+): Effect.Effect<Producer, KafkaError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const check = topicCheck(topic)
+    const current = yield* SynchronizedRef.make(Option.none<Connected>())
+
+    const connect = Effect.gen(function* () {
+      const doing = "cannot start a producer"
+      const inner = yield* Scope.fork(scope, ExecutionStrategy.sequential)
+      const close = Scope.close(inner, Exit.void)
+      const producer = yield* Scope.extend(open(connection, "steady", {}), inner)
+      yield* connection
+        .persist(
+          doing,
+          connection.attempt(doing, connection.limits.start, () => producer.connect()),
+        )
+        .pipe(Effect.onError(() => close))
+      return { producer, close }
+    })
+
+    const connected = SynchronizedRef.modifyEffect(current, (state) =>
+      Option.isSome(state)
+        ? Effect.succeed([state.value, state] as const)
+        : Effect.map(connect, (made) => [made, Option.some(made)] as const),
+    )
+
+    const drop = (dropped: Connected) =>
+      Effect.zipRight(
+        SynchronizedRef.update(
+          current,
+          Option.filter((made) => made !== dropped),
+        ),
+        dropped.close,
+      )
+
+    yield* connected
+    return {
+      send: sends.inTurn((to, messages) =>
+        Effect.gen(function* () {
+          yield* check(to)
+          const made = yield* connected
+          return yield* request(connection, made.producer, compressionOf(options), connection.limits.delivery, [
+            to,
+            messages,
+          ]).pipe(
+            Effect.catchIf(isDoubtful, (error) =>
+              Effect.zipRight(drop(made), Effect.fail(reclassify(error, "OutcomeUnknown"))),
+            ),
+          )
+        }),
+      ),
+    }
+  })
+
+export const makeTransactional = (
+  connection: Connection,
+  topic: Service["topic"],
+  options: TransactionalProducerOptions,
+): Effect.Effect<TransactionalProducer, KafkaError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { limits } = connection
+    const { transactionalId, transactionTimeout = "60 seconds" } = options
+    const timeout = Duration.toMillis(transactionTimeout)
+    const check = topicCheck(topic)
+    const producer = yield* open(connection, "transactional", { transactionalId, transactionTimeout })
+
+    const doing = `cannot start the producer of transactional id ${transactionalId}`
+    // the first transaction() fences older producers and waits for the end of what they left open
+    const started = connection.attempt(doing, limits.start, async () => {
+      await producer.connect()
+      return producer.transaction()
+    })
+    let kept: Transaction | undefined = yield* connection.persist(doing, started)
+
+    const begin = Effect.suspend(() => {
+      const first = kept
+      kept = undefined
+      return first === undefined
+        ? connection.attempt(`cannot begin a transaction of ${transactionalId}`, limits.request, () =>
+            producer.transaction(),
+          )
+        : Effect.succeed(first)
+    })
+
+    return yield* transactions.make(
+      transactionalId,
+      Effect.map(begin, (transaction): transactions.Transaction => {
+        let firstSend: number | undefined
+
+        /** The broker says the same of a transaction that it has ended for its age. Of a clock that does not jump. */
+        const byAge = (error: KafkaError): KafkaError =>
+          error.reason === "Fenced" && firstSend !== undefined && performance.now() - firstSend >= timeout
+            ? reclassify(error, "TransactionExpired")
+            : error
+
+        const end = (doing: string, call: () => Promise<void>) =>
+          connection
+            .attempt(`cannot ${doing} a transaction of ${transactionalId}`, limits.request, call, "OutcomeUnknown")
+            .pipe(
+              Effect.mapError((error) =>
+                error.reason === "Unavailable" ? reclassify(error, "OutcomeUnknown") : byAge(error),
+              ),
+            )
+
+        return {
+          send: sends.inTurn((to, messages) =>
+            Effect.zipRight(
+              check(to),
+              Effect.suspend(() => {
+                firstSend ??= performance.now()
+                const limit = Math.min(limits.delivery, timeout)
+                return request(connection, transaction, compressionOf(options), limit, [to, messages])
+              }),
+            ).pipe(Effect.mapError(byAge)),
+          ),
+          commit: end("commit", () => transaction.commit()),
+          abort: end("abort", () => transaction.abort()),
+        }
+      }),
+    )
+  })
