@@ -114,6 +114,54 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidReque
 
 /**
  * @since 0.1.0
+ * @category models
+ */
+export interface ShareOptions {
+  /**
+   * Calls that may be let go in any window of the whole. Those that then wait for the whole start later, so `concurrent`
+   * more may start in one window.
+   */
+  readonly calls: number
+  /** Calls in flight, those included that wait for the whole. Default: no limit of its own. */
+  readonly concurrent?: number | undefined
+}
+
+/**
+ * A part of the limits that are there, for one of several users of an instance: it takes no more than its share, so that the
+ * others are not starved. A pause that Marketo asks for is one of the whole.
+ *
+ * @example
+ * import { ApiLimits, Marketo } from "@effect-marketo/core"
+ * import { Layer } from "effect"
+ *
+ * declare const options: Marketo.Options
+ *
+ * const limits = ApiLimits.layer({ calls: 50 })
+ * const reader = Marketo.layerWithoutLimits(options).pipe(Layer.provide(limits))
+ * const writer = Marketo.layerWithoutLimits(options).pipe(
+ *   Layer.provide(ApiLimits.layerShare({ calls: 20 })),
+ *   Layer.provide(limits)
+ * )
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerShare = (options: ShareOptions): Layer.Layer<ApiLimits, InvalidRequest, ApiLimits> =>
+  Layer.effect(
+    ApiLimits,
+    Effect.gen(function* () {
+      const whole = yield* ApiLimits
+      const part = yield* make({
+        calls: options.calls,
+        concurrent: options.concurrent ?? Number.MAX_SAFE_INTEGER,
+        window: Duration.subtract(whole.window, MARGIN),
+      })
+      return { ...whole, run: (call) => part.run(whole.run(call)) }
+    }),
+  )
+
+/**
+ * @since 0.1.0
  * @category layers
  */
 export const layer = (options: Options = {}): Layer.Layer<ApiLimits, InvalidRequest> =>

@@ -162,6 +162,24 @@ export interface AddAllOptions {
 }
 
 /**
+ * @since 0.1.0
+ * @category models
+ */
+export interface AddOptions extends Pick<AddAllOptions, "types"> {
+  /** Acquired before each attempt, released after each that Marketo did not execute. */
+  readonly hold?: MarketoClient.Hold | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReadBackOptions extends Pick<UnknownPolicy, "identity" | "maxCalls"> {
+  /** Whether a stored activity is known to be that of another record, which may be equal to one that is looked for. */
+  readonly isKnown?: ((marketoGUID: string) => boolean) | undefined
+}
+
+/**
  * What reading back found.
  *
  * @since 0.1.0
@@ -185,7 +203,7 @@ export interface Service {
    */
   readonly add: (
     batch: Chunk.NonEmptyChunk<CustomActivity>,
-    options?: Pick<AddAllOptions, "types">,
+    options?: AddOptions,
   ) => Effect.Effect<Chunk.NonEmptyChunk<Result>, MarketoError>
   /**
    * Any number: cut into calls by count, bytes and age. Inputs of any shape, so that an offset rides along and comes back
@@ -201,7 +219,7 @@ export interface Service {
   /** Looks records up, once; for programs that stopped without knowing what became of a call. */
   readonly readBack: (
     sent: Chunk.Chunk<CustomActivity>,
-    options?: Pick<UnknownPolicy, "identity" | "maxCalls">,
+    options?: ReadBackOptions,
   ) => Effect.Effect<Found, MarketoError>
 }
 
@@ -287,10 +305,13 @@ export const make = (options: {
     const client = yield* MarketoClient.MarketoClient
     const activities = yield* Activities.Activities
 
-    const call = (items: ReadonlyArray<Item<unknown>>): Effect.Effect<ReadonlyArray<Result>, MarketoError> =>
+    const call = (
+      items: ReadonlyArray<Item<unknown>>,
+      hold?: MarketoClient.Hold,
+    ): Effect.Effect<ReadonlyArray<Result>, MarketoError> =>
       Effect.gen(function* () {
         const { path } = endpoints[ENDPOINT]
-        const call = { endpoint: ENDPOINT, policy: options.policies[ENDPOINT] }
+        const call = { endpoint: ENDPOINT, policy: options.policies[ENDPOINT], hold }
         const { json, requestId } = yield* client.post(path, writeBatches.bodyOf(items), call)
         const results = Array.isArray(json.result)
           ? json.result.map(toResult).filter((result) => result !== undefined)
@@ -329,7 +350,7 @@ export const make = (options: {
         if (!writeBatches.fit(items, writeBatches.MAX_BYTES)) {
           return yield* invalid("input", `Marketo takes 1 MB a call, and these ${items.length} records have more`)
         }
-        return Chunk.unsafeFromArray(yield* call(items)) as Chunk.NonEmptyChunk<Result>
+        return Chunk.unsafeFromArray(yield* call(items, addOptions.hold)) as Chunk.NonEmptyChunk<Result>
       })
 
     const addAll: Service["addAll"] = (input, toActivity, addOptions = {}) => {
@@ -342,7 +363,7 @@ export const make = (options: {
       }
       const check = checkOf(addOptions)
       const settings = { ...unknown, concurrency, maxCalls: unknown.maxCalls ?? MAX_CALLS }
-      const write = customWriter.make(activities, call, settings)
+      const write = customWriter.make(activities, (items) => call(items), settings)
       const policy = {
         maxCount: Math.min(maxCount ?? writeBatches.MAX_COUNT, writeBatches.MAX_COUNT),
         maxBytes: Math.min(maxBytes ?? writeBatches.MAX_BYTES, writeBatches.MAX_BYTES),
@@ -388,7 +409,7 @@ export const make = (options: {
           : readBack(activities, Chunk.toReadonlyArray(sent), {
               identity: readOptions.identity,
               maxCalls: readOptions.maxCalls ?? MAX_CALLS,
-              isKnown: () => false,
+              isKnown: readOptions.isKnown ?? (() => false),
             }),
     })
   })

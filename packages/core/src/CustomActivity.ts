@@ -8,7 +8,11 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
 import type { LeadId } from "./Activity.js"
+import { compile } from "./internal/guard.js"
+import * as instant from "./internal/instant.js"
 import { InvalidRequest } from "./MarketoError.js"
 
 /**
@@ -65,6 +69,14 @@ const formatUtc = (millis: number): string => {
 export const formatDateTime = (date: DateTime.DateTime): string =>
   DateTime.isZoned(date) ? DateTime.formatIsoOffset(date).replace(/\.\d+/, "") : formatUtc(date.epochMillis)
 
+const LEAD_ID = "must be a positive whole number; past 2^53 it must be given as text"
+const TYPE_ID = "must be a positive whole number"
+const TEXT = "must be text"
+
+const isTypeId = (id: number): boolean => Number.isSafeInteger(id) && id > 0
+
+const isLeadId = (id: LeadId | number): boolean => (typeof id === "number" ? isTypeId(id) : /^[1-9]\d{0,18}$/.test(id))
+
 const invalid = (field: string, limit: string) => Either.left(new InvalidRequest({ field, limit }))
 
 /** The JSON text of an attribute's value; `undefined` where there is none. */
@@ -91,16 +103,12 @@ const valueText = (value: unknown): string | undefined => {
  */
 export const toJson = (self: CustomActivity): Either.Either<string, InvalidRequest> => {
   const { activityDate, activityTypeId, attributes, leadId, primaryAttributeValue } = self
-  if (!(typeof leadId === "number" ? Number.isSafeInteger(leadId) && leadId > 0 : /^[1-9]\d{0,18}$/.test(leadId))) {
-    return invalid("leadId", "must be a positive whole number; past 2^53 it must be given as text")
-  }
+  if (!isLeadId(leadId)) return invalid("leadId", LEAD_ID)
   if (!DateTime.isDateTime(activityDate) || !Number.isFinite(activityDate.epochMillis)) {
     return invalid("activityDate", "must be a valid DateTime")
   }
-  if (!Number.isSafeInteger(activityTypeId) || activityTypeId < 1) {
-    return invalid("activityTypeId", "must be a positive whole number")
-  }
-  if (typeof primaryAttributeValue !== "string") return invalid("primaryAttributeValue", "must be text")
+  if (!isTypeId(activityTypeId)) return invalid("activityTypeId", TYPE_ID)
+  if (typeof primaryAttributeValue !== "string") return invalid("primaryAttributeValue", TEXT)
   // joined once: strings that are added up piece by piece are trees, and 300 of them cost more than all the rest of a call
   const pieces = [
     `{"leadId":`,
@@ -117,7 +125,7 @@ export const toJson = (self: CustomActivity): Either.Either<string, InvalidReque
     const attribute = attributes[i] as { readonly apiName?: unknown; readonly name?: unknown; readonly value: unknown }
     const key = attribute.apiName === undefined ? "name" : "apiName"
     const name = attribute[key]
-    if (typeof name !== "string" || name === "") return invalid(`attributes.${i}.${key}`, "must be text")
+    if (typeof name !== "string" || name === "") return invalid(`attributes.${i}.${key}`, TEXT)
     const value = valueText(attribute.value)
     if (value === undefined) {
       return invalid(
@@ -129,4 +137,76 @@ export const toJson = (self: CustomActivity): Either.Either<string, InvalidReque
   }
   pieces.push("]}")
   return Either.right(pieces.join(""))
+}
+
+/** In words of our own: those of a schema quote the value. */
+const says = (message: string) => ({ message: () => ({ message, override: true }) })
+
+const text = Schema.NonEmptyString.annotations(says(TEXT))
+
+const value = Schema.Union(Schema.String, Schema.Finite, Schema.Literal(true, false)).annotations(
+  says("must be text, a finite number or a boolean; an attribute without a value is left out"),
+)
+
+const attribute = {
+  message: () => "must be an object with an apiName or a name, and a value",
+}
+
+const Json = Schema.Struct({
+  leadId: Schema.Union(Schema.Number, Schema.String).pipe(Schema.filter(isLeadId)).annotations(says(LEAD_ID)),
+  activityDate: Schema.String.pipe(Schema.filter((date) => !Number.isNaN(instant.parse(date)))).annotations(
+    says("must be a date and time with its zone, such as 2026-01-31T12:00:00Z"),
+  ),
+  activityTypeId: Schema.Number.pipe(Schema.filter(isTypeId)).annotations(says(TYPE_ID)),
+  primaryAttributeValue: Schema.String.annotations(says(TEXT)),
+  attributes: Schema.optional(
+    Schema.Array(
+      Schema.Union(
+        Schema.Struct({ apiName: text, value }).annotations(attribute),
+        Schema.Struct({ name: text, value }).annotations(attribute),
+      ),
+    ).annotations({ message: () => "must be a list" }),
+  ),
+})
+
+const isJson = compile(Json)
+
+type Json = typeof Json.Type
+
+/** The path and what must be there; the schema's own words would quote the value. */
+const explain = (error: ParseResult.ParseError): InvalidRequest => {
+  const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+  const path = issue?.path.join(".") ?? ""
+  return path === "" || issue === undefined
+    ? new InvalidRequest({ field: "record", limit: "must be a JSON object" })
+    : new InvalidRequest({ field: path, limit: issue.message })
+}
+
+const decode = (input: unknown): Either.Either<Json, InvalidRequest> =>
+  isJson(input) ? Either.right(input) : Either.mapLeft(Schema.decodeUnknownEither(Json)(input), explain)
+
+/**
+ * The record that JSON such as that of `toJson` describes, a missing `attributes` being none. Fails with the path at fault, and
+ * without a value of the record. Numbers past 2^53 must be text.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const fromJson = (json: string): Either.Either<CustomActivity, InvalidRequest> => {
+  let input: unknown
+  try {
+    input = JSON.parse(json)
+  } catch {
+    return invalid("record", "must be JSON")
+  }
+  return Either.map(
+    decode(input),
+    ({ activityDate, activityTypeId, attributes = [], leadId, primaryAttributeValue }) => ({
+      leadId,
+      activityDate: DateTime.unsafeMake(instant.parse(activityDate)),
+      activityTypeId,
+      primaryAttributeValue,
+      attributes,
+    }),
+  )
 }

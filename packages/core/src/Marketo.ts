@@ -114,7 +114,8 @@ const noteLimits = (host: string) =>
       }),
       () => Effect.sync(() => limitsInUse.set(host, removeOne(limitsInUse.get(host) ?? [], limits))),
     )
-    if (others.some((other) => other !== limits)) {
+    // a share of the same limits pauses with them
+    if (others.some(({ pauseUntil }) => pauseUntil !== limits.pauseUntil)) {
       yield* Effect.logWarning(
         `a second set of limits for ${host} is in use in this process: together they allow more calls than each says. Provide one Marketo layer once, or share one ApiLimits layer by Marketo.layerWithoutLimits`,
       )

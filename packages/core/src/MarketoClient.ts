@@ -42,6 +42,20 @@ export interface Answer {
 }
 
 /**
+ * What has to be held while a call is on the wire, and only then, such as a claim on the records that it writes. A call may
+ * wait for limits, a token or its repeat for as long as an outage lasts; during such waits nothing is held.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Hold {
+  /** Before an attempt, which waits for it. Who cannot get it interrupts the call. */
+  readonly acquire: Effect.Effect<void>
+  /** After an attempt that Marketo did not execute. After any other it is still held: the caller has something to settle. */
+  readonly release: Effect.Effect<void>
+}
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -52,6 +66,7 @@ export interface CallOptions {
   readonly policy?: RequestPolicy | undefined
   /** An answer of which this is false is treated like a cut one: repeated, then `Unavailable`. */
   readonly isComplete?: ((json: Answer["json"]) => boolean) | undefined
+  readonly hold?: Hold | undefined
 }
 
 /**
@@ -103,6 +118,12 @@ const ranOut: Failure = {
   cause: "TokenRanOut",
   toError: (attempts) => new Unauthorized({ endpoint: "identity", attempts, reason: "Token" }),
 }
+
+const holding = <A>({ acquire, release }: Hold, attempt: Effect.Effect<A, Failure>): Effect.Effect<A, Failure> =>
+  Effect.zipRight(
+    acquire,
+    Effect.tapError(attempt, ({ execution }) => (execution === "NotExecuted" ? release : Effect.void)),
+  )
 
 /**
  * @since 0.1.0
@@ -168,8 +189,11 @@ export const make = (options: {
           limits.run(
             Effect.flatMap(Clock.currentTimeMillis, (now) => {
               if (now >= used.usableUntil) return Effect.fail(ranOut)
-              calls++
-              return exchange(endpoint, HttpClientRequest.bearerToken(request, used.value), options)
+              const sent = Effect.suspend(() => {
+                calls++
+                return exchange(endpoint, HttpClientRequest.bearerToken(request, used.value), options)
+              })
+              return options.hold === undefined ? sent : holding(options.hold, sent)
             }),
           )
         /** 601 and 602 alike: drop that token and repeat the call once with a new one. */

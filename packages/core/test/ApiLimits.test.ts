@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertSome } from "@effect/vitest/utils"
 import { ApiLimits } from "@effect-marketo/core"
-import { Clock, DateTime, Duration, Effect, Exit, FastCheck, Fiber, TestClock } from "effect"
+import { Clock, DateTime, Duration, Effect, Exit, FastCheck, Fiber, Layer, TestClock } from "effect"
 import { flowing } from "./support/simulated.js"
 
 describe("ApiLimits", () => {
@@ -111,6 +111,59 @@ describe("ApiLimits", () => {
       const next = yield* Effect.fork(limits.run(Clock.currentTimeMillis))
       yield* TestClock.adjust("1 minutes")
       assertSome(yield* Fiber.poll(next), Exit.succeed(6_420_250))
+    }),
+  )
+
+  it.effect(
+    "a share takes at most its part of every window and of the calls in flight, and leaves the rest to others",
+    () =>
+      Effect.gen(function* () {
+        const whole = yield* ApiLimits.make({ calls: 10, concurrent: 10 })
+        const part = yield* Effect.provide(
+          ApiLimits.ApiLimits,
+          Layer.provide(
+            ApiLimits.layerShare({ calls: 4, concurrent: 2 }),
+            Layer.succeed(ApiLimits.ApiLimits, ApiLimits.ApiLimits.of(whole)),
+          ),
+        )
+        let inFlight = 0
+        let peak = 0
+        const starts: Record<"source" | "reader", Array<number>> = { source: [], reader: [] }
+        const call = (name: "source" | "reader") =>
+          Effect.gen(function* () {
+            starts[name].push(yield* Clock.currentTimeMillis)
+            if (name === "source") peak = Math.max(peak, ++inFlight)
+            yield* Effect.sleep("100 millis")
+            if (name === "source") inFlight--
+          })
+        const source = Effect.forEach(Array.from({ length: 12 }), () => part.run(call("source")), {
+          concurrency: "unbounded",
+        })
+        const reader = Effect.forEach(Array.from({ length: 12 }), () => whole.run(call("reader")), {
+          concurrency: "unbounded",
+        })
+        yield* flowing(Effect.all([source, reader], { concurrency: "unbounded" }))
+        for (const window of [0, 1]) {
+          const within = (ms: number) => ms >= window * 20_250 && ms < (window + 1) * 20_250
+          assert.isAtMost(starts.source.filter(within).length, 4)
+          assert.isAtLeast(starts.reader.filter(within).length, window === 0 ? 6 : 4)
+        }
+        assert.deepStrictEqual([starts.source.length, starts.reader.length, peak], [12, 12, 2])
+      }),
+  )
+
+  it.effect("a pause is one of the whole, whoever was asked for it", () =>
+    Effect.gen(function* () {
+      const whole = yield* ApiLimits.make()
+      const part = yield* Effect.provide(
+        ApiLimits.ApiLimits,
+        Layer.provide(
+          ApiLimits.layerShare({ calls: 4 }),
+          Layer.succeed(ApiLimits.ApiLimits, ApiLimits.ApiLimits.of(whole)),
+        ),
+      )
+      yield* part.pauseUntil(DateTime.unsafeMake(60_000))
+      assert.strictEqual(yield* flowing(whole.run(Clock.currentTimeMillis)), 60_000)
     }),
   )
 

@@ -132,6 +132,73 @@ describe("the record's text", () => {
   }
 })
 
+describe("the record of a text", () => {
+  it.prop(
+    "of toJson is the record",
+    [
+      FastCheck.oneof(FastCheck.integer({ min: 1 }), FastCheck.bigInt({ min: 1n, max: 2n ** 63n - 1n }).map(String)),
+      FastCheck.integer({ min: 0, max: 4_000_000_000 }),
+      FastCheck.string({ unit: "binary" }),
+      FastCheck.array(
+        FastCheck.tuple(
+          FastCheck.string({ minLength: 1 }),
+          FastCheck.oneof(FastCheck.string(), FastCheck.boolean(), FastCheck.integer()),
+        ),
+      ),
+    ],
+    ([leadId, seconds, primaryAttributeValue, attributes]) => {
+      const given: CustomActivity.CustomActivity = {
+        leadId: leadId,
+        activityDate: DateTime.unsafeMake(seconds * 1_000),
+        activityTypeId: 100_001,
+        primaryAttributeValue,
+        attributes: attributes.map(([apiName, value]) => ({ apiName, value })),
+      }
+      const text = Either.getOrThrow(CustomActivity.toJson(given))
+      const read = CustomActivity.fromJson(typeof leadId === "number" ? text : text.replace(leadId, `"${leadId}"`))
+      assert.deepStrictEqual(read, Either.right(given))
+    },
+  )
+
+  it("without attributes has none, and an offset is the instant that it says", () => {
+    const read = CustomActivity.fromJson(
+      '{"leadId":"7","activityDate":"2026-01-20T10:00:00+02:00","activityTypeId":100001,"primaryAttributeValue":"x"}',
+    )
+    assert.deepStrictEqual(
+      Either.map(read, ({ activityDate, attributes }) => [DateTime.formatIso(activityDate), attributes]),
+      Either.right(["2026-01-20T08:00:00.000Z", []]),
+    )
+  })
+
+  const record = JSON.parse(Either.getOrThrow(CustomActivity.toJson(activity(1, "secret"))))
+  for (const [what, members, field] of [
+    ["a lead id that is none", { leadId: "secret" }, "leadId"],
+    ["no lead id", { leadId: undefined }, "leadId"],
+    ["a date without a zone", { activityDate: "2026-01-20T10:00:00" }, "activityDate"],
+    ["a date that is none", { activityDate: "2026-02-30T10:00:00Z" }, "activityDate"],
+    ["a type that is text", { activityTypeId: "secret" }, "activityTypeId"],
+    ["a primary value that is no text", { primaryAttributeValue: 5 }, "primaryAttributeValue"],
+    ["attributes that are no list", { attributes: { secret: 1 } }, "attributes"],
+    ["an attribute that is no object", { attributes: ["secret"] }, "attributes.0"],
+    ["an attribute without a name", { attributes: [{ value: "secret" }] }, "attributes.0.apiName"],
+    ["an attribute without a value", { attributes: [{ apiName: "a", value: null }] }, "attributes.0.value"],
+  ] as const) {
+    it(`${what} is an error with the path and without the value`, () => {
+      const error = Either.getOrThrow(Either.flip(CustomActivity.fromJson(JSON.stringify({ ...record, ...members }))))
+      assert.strictEqual(error.field, field)
+      assert.notInclude(error.message, "secret")
+    })
+  }
+
+  for (const text of ["secret", "", "null", '"secret"', "[]"]) {
+    it(`${JSON.stringify(text)} is no record`, () => {
+      const error = Either.getOrThrow(Either.flip(CustomActivity.fromJson(text)))
+      assert.strictEqual(error.field, "record")
+      assert.notInclude(error.message, "secret")
+    })
+  }
+})
+
 describe("add", () => {
   it.effect("one call, a result for each record by position, all codes of errors and reasons", () =>
     Effect.gen(function* () {

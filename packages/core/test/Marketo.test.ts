@@ -173,7 +173,8 @@ describe("limits", () => {
       const other = Layer.provide(Marketo.layer({ ...options, baseUrl: "http://localhost:1" }), http)
       const limits = ApiLimits.layer()
       const shared = Marketo.layerWithoutLimits(options).pipe(Layer.provide(http))
-      const twice = Layer.merge(shared, Layer.fresh(shared)).pipe(Layer.provide(limits))
+      const share = Layer.provide(Layer.fresh(shared), ApiLimits.layerShare({ calls: 5 }))
+      const twice = Layer.mergeAll(shared, Layer.fresh(shared), share).pipe(Layer.provide(limits))
       const lines = yield* warnings(
         use.pipe(
           Effect.provide(layer),

@@ -2,7 +2,7 @@ import { HttpClientError, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { ErrorCode, type Marketo, MarketoClient, RequestPolicy } from "@effect-marketo/core"
 import { Simulator } from "@effect-marketo/simulator"
-import { Clock, DateTime, Duration, Effect, Fiber, Logger, Random, TestClock } from "effect"
+import { Clock, DateTime, Duration, Effect, Fiber, Logger, Option, Random, TestClock } from "effect"
 import { flowing, simulated } from "./support/simulated.js"
 import { stub, url } from "./support/stub.js"
 
@@ -435,5 +435,53 @@ describe("interruption", () => {
       yield* flowing(get())
       assert.isAtMost((yield* simulator.calls).filter((c) => c.endpoint === "types").length, 2)
     }).pipe(Effect.provide(simulated({}, { limits: { concurrent: 1 } }))),
+  )
+})
+
+describe("what is held during a call", () => {
+  let log: ReadonlyArray<string> = []
+  const hold: MarketoClient.Hold = {
+    acquire: Effect.sync(() => {
+      log = [...log, "acquire"]
+    }),
+    release: Effect.sync(() => {
+      log = [...log, "release"]
+    }),
+  }
+  const post = Effect.flatMap(MarketoClient.MarketoClient, (client) => client.post(types, "{}", { hold }))
+
+  for (const [what, replies, expected] of [
+    ["an answer leaves it", [ok], ["acquire"]],
+    [
+      "it is let go before each wait",
+      [error("606"), error("608"), ok],
+      ["acquire", "release", "acquire", "release", "acquire"],
+    ],
+    ["a token that is refused is such a wait", [error("601"), ok], ["acquire", "release", "acquire"]],
+    ["a refusal lets it go", [error("610")], ["acquire", "release"]],
+    ["what may have been executed leaves it", [error("608"), 502], ["acquire", "release", "acquire"]],
+  ] as const) {
+    it.effect(what, () =>
+      Effect.gen(function* () {
+        log = []
+        const { layer } = yield* stub(replies)
+        yield* flowing(Effect.either(Effect.provide(post, layer)))
+        assert.deepStrictEqual<ReadonlyArray<string>>(log, expected)
+      }),
+    )
+  }
+
+  it.effect(
+    "an attempt waits for it inside the limits, and nothing is sent when the call is interrupted meanwhile",
+    () =>
+      Effect.gen(function* () {
+        const { calls, layer } = yield* stub([ok])
+        const waiting = Effect.flatMap(MarketoClient.MarketoClient, (client) =>
+          client.post(types, "{}", { hold: { ...hold, acquire: Effect.never } }),
+        )
+        const ended = yield* flowing(Effect.provide(Effect.timeoutOption(waiting, "1 minutes"), layer))
+        assert.isTrue(Option.isNone(ended))
+        assert.deepStrictEqual(yield* calls, [])
+      }),
   )
 })

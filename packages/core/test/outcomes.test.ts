@@ -268,6 +268,11 @@ describe("reading back", () => {
       yield* service.add(Chunk.make(rental(1), rental(3)))
       const { guids, isComplete } = yield* service.readBack(Chunk.make(rental(1), rental(2), rental(3)))
       assert.deepStrictEqual([guids.map(Option.isSome), isComplete], [[true, false, true], true])
+      // two that are equal, and one is known to be another record's
+      const [first] = guids
+      const isKnown = (guid: string) => Option.contains(first ?? Option.none(), guid)
+      const others = yield* service.readBack(Chunk.make(rental(1), rental(3)), { isKnown })
+      assert.deepStrictEqual(others.guids.map(Option.isSome), [false, true])
     }).pipe(Effect.provide(sim())),
   )
 })
