@@ -75,6 +75,8 @@ export interface Added {
 export interface Skipped {
   readonly _tag: "Skipped"
   readonly codes: ReadonlyArray<{ readonly code: string; readonly message: string }>
+  /** Marketo's id of the call, for its support. Empty when the answer had none. */
+  readonly requestId: string
 }
 
 /**
@@ -263,10 +265,10 @@ const codesOf = (result: Readonly<Record<string, unknown>>): Skipped["codes"] =>
     })
 
 /** None where the element says neither that the record was added nor that it was skipped. */
-const toResult = (result: unknown): Result | undefined => {
+const toResult = (result: unknown, requestId: string): Result | undefined => {
   const { id, marketoGUID, status, ...rest } = Object(result) as Readonly<Record<string, unknown>>
   const guid = marketoGUID ?? id
-  if (status === "skipped") return { _tag: "Skipped", codes: codesOf(rest) }
+  if (status === "skipped") return { _tag: "Skipped", codes: codesOf(rest), requestId }
   return status === "added" && (typeof guid === "string" || typeof guid === "number")
     ? { _tag: "Added", marketoGUID: String(guid), confirmedBy: "answer" }
     : undefined
@@ -314,7 +316,7 @@ export const make = (options: {
         const call = { endpoint: ENDPOINT, policy: options.policies[ENDPOINT], hold }
         const { json, requestId } = yield* client.post(path, writeBatches.bodyOf(items), call)
         const results = Array.isArray(json.result)
-          ? json.result.map(toResult).filter((result) => result !== undefined)
+          ? json.result.map((one) => toResult(one, requestId)).filter((result) => result !== undefined)
           : []
         if (results.length !== items.length || results.length !== (json.result as ReadonlyArray<unknown>).length) {
           const { code, execution } = ErrorCode.get("Client", "Result") ?? { code: "Result", execution: "Unknown" }

@@ -216,8 +216,9 @@ describe("add", () => {
             { code: "1004", message: "Lead not found" },
             { code: "1006", message: "" },
           ],
+          requestId: "1#2",
         },
-        { _tag: "Skipped", codes: [{ code: "1003", message: "x" }] },
+        { _tag: "Skipped", codes: [{ code: "1003", message: "x" }], requestId: "1#2" },
         { _tag: "Added", marketoGUID: "51", confirmedBy: "answer" },
       ])
       const [sent] = yield* calls
