@@ -70,6 +70,9 @@ export interface Connection {
 
 export const { AssignerProtocol, CompressionTypes, ConfigResourceTypes } = kafkajs
 
+/** A topic that was made a moment ago is not known to all brokers yet. */
+const topicAppears = Schedule.intersect(Schedule.spaced("100 millis"), Schedule.recurs(4))
+
 const keepAlive = 60_000
 
 const connect: SocketFactory = ({ host, onConnect, port, tls: options }) => {
@@ -195,7 +198,7 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
             yield* attempt(doing, limits.start, () => client.connect())
             return yield* attempt(doing, limits.start, () => call(client))
           }),
-        ),
+        ).pipe(Effect.retry({ schedule: topicAppears, while: (error) => error.reason === "UnknownTopic" })),
       )
 
     return { clientId, limits, retry, open, attempt, admin, persist }

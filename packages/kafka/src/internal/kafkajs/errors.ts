@@ -112,6 +112,8 @@ export const meanings: Readonly<Record<string, Meaning>> = {
     hint: "the broker wants it between group.min.session.timeout.ms and group.max.session.timeout.ms",
   },
   INVALID_GROUP_ID: fatal,
+  GROUP_ID_NOT_FOUND: fatal,
+  NON_EMPTY_GROUP: fatal,
   INCONSISTENT_GROUP_PROTOCOL: { ...fatal, hint: "the group has members of another kind of client" },
   GROUP_MAX_SIZE_REACHED: fatal,
   UNSUPPORTED_VERSION: { ...fatal, hint: "this broker is too old or too new for the client" },

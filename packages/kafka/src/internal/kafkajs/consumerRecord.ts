@@ -1,0 +1,23 @@
+import * as DateTime from "effect/DateTime"
+import * as Option from "effect/Option"
+import type { KafkaMessage } from "kafkajs"
+import type { ConsumerRecord } from "../../KafkaRecord.js"
+
+const bytes = (value: Buffer | string): Uint8Array => (typeof value === "string" ? Buffer.from(value) : value)
+
+const headersOf = ({ headers = {} }: KafkaMessage): ConsumerRecord["headers"] => {
+  const lists: Record<string, ReadonlyArray<Uint8Array>> = {}
+  for (const [name, value = []] of Object.entries(headers))
+    lists[name] = Array.isArray(value) ? value.map(bytes) : [bytes(value)]
+  return lists
+}
+
+export const fromMessage = (topic: string, partition: number, message: KafkaMessage): ConsumerRecord => ({
+  topic,
+  partition,
+  offset: BigInt(message.offset),
+  timestamp: DateTime.unsafeMake(Number(message.timestamp)),
+  key: Option.fromNullable(message.key),
+  value: Option.fromNullable(message.value),
+  headers: headersOf(message),
+})

@@ -1,0 +1,7 @@
+import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
+import { KafkaClient } from "../src/index.js"
+import { contract } from "./contract.js"
+
+describeWithKafka("over a broker", (brokers) =>
+  contract({ layer: KafkaClient.layer({ brokers }), transactionTimeout: "1 second", over: "3 seconds" }),
+)
