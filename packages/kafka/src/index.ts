@@ -6,6 +6,8 @@ export * as KafkaClient from "./KafkaClient.js"
 export * as KafkaError from "./KafkaError.js"
 /** Records and where they are. */
 export * as KafkaRecord from "./KafkaRecord.js"
+/** Which partition a key belongs to. */
+export * as Partitioner from "./Partitioner.js"
 /** Writing to topics, in transactions too. */
 export * as Producer from "./Producer.js"
 /** What a topic is. */
