@@ -1,0 +1,110 @@
+/**
+ * A consumer group's partitions as a stream: member after member, for as long as the stream runs.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Mailbox from "effect/Mailbox"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import type { Options, PartitionBatch } from "../../Consumer.js"
+import type { Service } from "../../KafkaClient.js"
+import { KafkaError } from "../../KafkaError.js"
+import type { Connection } from "./connection.js"
+import * as Member from "./consumerMember.js"
+
+const defaultRestart = Schedule.exponential("100 millis").pipe(
+  Schedule.union(Schedule.spaced("10 seconds")),
+  Schedule.jittered,
+  Schedule.resetAfter("1 minute"),
+)
+
+const refuse = (options: Options, problem: string) =>
+  new KafkaError({
+    reason: "Misconfigured",
+    description: `cannot consume topic "${options.topic}" as group "${options.groupId}": ${problem}`,
+  })
+
+/** What can be wrong before anything is asked of a broker. */
+const check = (options: Options): Effect.Effect<Omit<Member.Settings, "partitions">, KafkaError> => {
+  const { from = "earliest", groupId, topic } = options
+  const sessionTimeout = Duration.decode(options.sessionTimeout ?? "30 seconds")
+  const heartbeatInterval = Duration.decode(options.heartbeatInterval ?? "3 seconds")
+  const rebalanceTimeout = Duration.decode(options.rebalanceTimeout ?? "150 seconds")
+  const isWait = (duration: Duration.Duration) => Duration.isFinite(duration) && Duration.toMillis(duration) >= 1
+  const problem =
+    topic.trim() === ""
+      ? "the topic has no name"
+      : groupId.trim() === ""
+        ? "the group has no name"
+        : ![sessionTimeout, heartbeatInterval, rebalanceTimeout].every(isWait)
+          ? "each of its times has to be a positive, finite duration"
+          : Duration.greaterThan(Duration.times(heartbeatInterval, 3), sessionTimeout)
+            ? `a session of ${Duration.format(sessionTimeout)} is too short for heartbeats every ${Duration.format(heartbeatInterval)}: it has to last for three of them`
+            : Duration.lessThan(rebalanceTimeout, sessionTimeout)
+              ? `rebalanceTimeout (${Duration.format(rebalanceTimeout)}) is shorter than sessionTimeout (${Duration.format(sessionTimeout)})`
+              : undefined
+  return problem === undefined
+    ? Effect.succeed({ topic, groupId, from, sessionTimeout, heartbeatInterval, rebalanceTimeout })
+    : refuse(options, problem)
+}
+
+export const make =
+  (connection: Connection, { topic, topicConfig }: Pick<Service, "topic" | "topicConfig">): Service["consume"] =>
+  (options) =>
+    Stream.unwrapScoped(
+      Effect.gen(function* () {
+        const settings = yield* check(options)
+        const found = yield* topic(options.topic)
+        if (Option.isNone(found)) {
+          return yield* new KafkaError({ reason: "UnknownTopic", description: `there is no topic ${options.topic}` })
+        }
+        yield* warnOfCompaction(options.topic, topicConfig)
+
+        const startUntil = (yield* Clock.currentTimeMillis) + connection.limits.start
+        let hasJoined = false
+        // holds at most one batch of each partition: the next one comes when that is committed
+        const mailbox = yield* Mailbox.make<PartitionBatch, KafkaError>()
+        const member = Member.run(
+          connection,
+          { ...settings, partitions: found.value.partitions },
+          (batch) => mailbox.unsafeOffer(batch),
+          () => {
+            hasJoined = true
+          },
+        )
+        yield* member.pipe(
+          Effect.tapError((error) =>
+            Effect.annotateLogs(Effect.logWarning("a member of a consumer group was lost"), {
+              topic: options.topic,
+              groupId: options.groupId,
+              error: error.message,
+            }),
+          ),
+          Effect.retry({
+            schedule: options.restart ?? defaultRestart,
+            while: (error) =>
+              Effect.map(Clock.currentTimeMillis, (now) => error.isRetryable && (hasJoined || now < startUntil)),
+          }),
+          Effect.catchAllCause((cause) => mailbox.failCause(cause)),
+          Effect.interruptible,
+          Effect.forkScoped,
+        )
+        return Mailbox.toStream(mailbox)
+      }),
+    )
+
+/** What is left of a record batch after compaction may be nothing, and kafkajs does not get past that. */
+const warnOfCompaction = (topic: string, topicConfig: Service["topicConfig"]) =>
+  topicConfig(topic).pipe(
+    Effect.flatMap((config) =>
+      config["cleanup.policy"]?.includes("compact") === true
+        ? Effect.logWarning(
+            `topic ${topic} is compacted: where compaction leaves an empty batch, kafkajs reads no further in that partition`,
+          )
+        : Effect.void,
+    ),
+    // it takes an ACL of its own, which consuming does not need
+    Effect.ignore,
+  )

@@ -1,0 +1,248 @@
+/**
+ * What a member of a group has in hand: the partitions that are assigned to it, and the batches that are being worked on.
+ *
+ * Three facts about kafkajs carry it. It joins again only when every running `eachBatch` has settled, so the handler of a
+ * batch stays pending until the work is committed or given up: that is the drain before a rebalance and the back-pressure in
+ * one. Errors thrown from `eachBatch` use up a budget that is never given back, except those by which the coordinator asks
+ * for a new join: these, unchanged, and nothing else is thrown. And it sends no heartbeats while a handler runs.
+ */
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import type { EachBatchPayload } from "kafkajs"
+import type { PartitionBatch } from "../../Consumer.js"
+import type { KafkaError } from "../../KafkaError.js"
+import * as Progress from "./consumerProgress.js"
+import { fromMessage } from "./consumerRecord.js"
+import { toKafkaError } from "./errors.js"
+
+export interface Settings {
+  readonly topic: string
+  readonly groupId: string
+  readonly sessionTimeout: Duration.Duration
+  readonly rebalanceTimeout: Duration.Duration
+  readonly offer: (batch: PartitionBatch) => void
+  /** Ends the member. */
+  readonly fail: (error: KafkaError) => void
+}
+
+export interface Assignment {
+  /** The handler for kafkajs. */
+  readonly eachBatch: (payload: EachBatchPayload) => Promise<void>
+  /** A request to join the group was answered. */
+  readonly askedToJoin: () => void
+  readonly joined: (memberId: string, partitions: ReadonlyArray<number>) => void
+  /** While batches are in hand kafkajs leaves the heartbeats to us. */
+  readonly isBusy: () => boolean
+  /** Sends a heartbeat when one is due and batches are in hand. To be run a few times in each interval. */
+  readonly beat: Effect.Effect<void>
+  /** Takes no further batches, and waits for the work on what is claimed. */
+  readonly drain: Effect.Effect<void>
+}
+
+interface InHand {
+  readonly partition: number
+  readonly progress: Progress.Progress
+}
+
+/** How the coordinator asks for a new join, by the `type` of kafkajs's error. */
+const newJoin = new Set<unknown>([
+  "REBALANCE_IN_PROGRESS",
+  "ILLEGAL_GENERATION",
+  "NOT_COORDINATOR_FOR_GROUP",
+  "UNKNOWN_MEMBER_ID",
+])
+
+const typeOf = (cause: unknown): unknown => (cause as { readonly type?: unknown } | undefined)?.type
+
+const commitAgain = Schedule.union(Schedule.exponential("100 millis"), Schedule.spaced("1 second"))
+
+export const make = (settings: Settings): Effect.Effect<Assignment> =>
+  Effect.map(Effect.clock, (clock) => {
+    const { fail, groupId, topic } = settings
+    const now = () => clock.unsafeCurrentTimeMillis()
+    const sessionMillis = Duration.toMillis(settings.sessionTimeout)
+    const rebalanceMillis = Duration.toMillis(settings.rebalanceTimeout)
+
+    const inHand = new Set<InHand>()
+    /** Partitions of which nobody can have worked on more than what is committed. */
+    const clean = new Set<number>()
+    let memberId: string | undefined
+    let joinRequests = 0
+    /** That a new join is needed, since when, and kafkajs's error that says so. */
+    let rebalance: { readonly error: unknown; readonly since: number } | undefined
+    /** kafkajs's, the same one for all batches; it sends nothing before the interval is over. */
+    let heartbeat = (): Promise<void> => Promise.resolve()
+    let heartbeatAt = 0
+    let isEnding = false
+    let onDrained = () => {}
+    const drained = new Promise<void>((resolve) => {
+      onDrained = resolve
+    })
+
+    const mustJoin = (error: unknown) => {
+      rebalance = { error, since: rebalance?.since ?? now() }
+      for (const { progress } of inHand) progress.close()
+    }
+
+    const commit = (payload: EachBatchPayload, progress: Progress.Progress, offset: bigint): Effect.Effect<boolean> => {
+      const { partition } = payload.batch
+      const topics = [{ topic, partitions: [{ partition, offset: offset.toString() }] }]
+      const asError = (cause: unknown) => toKafkaError(`commit partition ${partition} of topic ${topic}`, cause)
+      return Effect.tryPromise({
+        try: () => payload.commitOffsetsIfNecessary({ topics }),
+        catch: (cause) => cause,
+      }).pipe(
+        Effect.retry({
+          schedule: commitAgain,
+          while: (cause) => {
+            const type = typeOf(cause)
+            if (!progress.isHeld()) return false
+            // while the other members are being told their partitions; the other three are final
+            return newJoin.has(type) ? type === "REBALANCE_IN_PROGRESS" : asError(cause).isRetryable
+          },
+        }),
+        Effect.match({
+          onSuccess: () => true,
+          onFailure: (cause) => {
+            if (!progress.isHeld()) return false
+            if (newJoin.has(typeOf(cause))) mustJoin(cause)
+            else fail(asError(cause))
+            return false
+          },
+        }),
+        Effect.interruptible,
+        // when nobody has answered for that long, the session is over
+        Effect.timeoutTo({ duration: settings.sessionTimeout, onSuccess: (done) => done, onTimeout: () => false }),
+      )
+    }
+
+    const abandonAll = () => {
+      for (const { progress } of inHand) {
+        progress.lose()
+        progress.release()
+      }
+    }
+
+    const open = (payload: EachBatchPayload): Promise<void> =>
+      new Promise((resolve) => {
+        const { batch } = payload
+        const { partition } = batch
+        const records = batch.messages.map((message) => fromMessage(topic, partition, message))
+        // behind the last record, which may be followed by the end of its transaction
+        const end = 1n + BigInt(batch.lastOffset())
+        const wasClean = clean.delete(partition)
+        const progress = Progress.make(records.length, () => {
+          if (progress.isClean() && (wasClean || progress.committed() === records.length)) clean.add(partition)
+          inHand.delete(held)
+          if (isEnding && inHand.size === 0) onDrained()
+          resolve()
+        })
+        const held: InHand = { partition, progress }
+        const turn = Effect.unsafeMakeSemaphore(1)
+
+        const commitUntil = (until: number): Effect.Effect<boolean> => {
+          const next = records[until]?.offset ?? end
+          if (until <= progress.committed()) return Effect.succeed(true)
+          return Effect.map(
+            progress.isHeld() ? commit(payload, progress, next) : Effect.succeed(false),
+            (isCommitted) => {
+              if (!isCommitted) progress.lose()
+              // from where kafkajs reads on
+              else if (progress.isHeld()) payload.resolveOffset((next - 1n).toString())
+              progress.handBack(until, isCommitted)
+              return isCommitted
+            },
+          )
+        }
+
+        if (inHand.size === 0) heartbeatAt = now()
+        inHand.add(held)
+        settings.offer({
+          topic,
+          partition,
+          records: Chunk.unsafeFromArray(records) as PartitionBatch["records"],
+          first: !wasClean,
+          hasMore: BigInt(batch.highWatermark) > end,
+          claim: progress.claim,
+          commit: (until) =>
+            Effect.suspend(() => commitUntil(Math.min(until, records.length))).pipe(
+              turn.withPermits(1),
+              Effect.uninterruptible,
+            ),
+          release: Effect.sync(progress.release),
+        })
+      })
+
+    const throwRebalance = () => {
+      if (rebalance !== undefined) throw rebalance.error
+    }
+
+    const beat = Effect.tryPromise({ try: () => heartbeat(), catch: (cause) => cause }).pipe(
+      Effect.timeoutFail({ duration: settings.sessionTimeout, onTimeout: () => new Error("no answer to a heartbeat") }),
+      Effect.match({
+        onSuccess: () => {
+          heartbeatAt = now()
+        },
+        onFailure: (cause) => {
+          if (newJoin.has(typeOf(cause))) {
+            heartbeatAt = now()
+            mustJoin(cause)
+          } else {
+            const error = toKafkaError(`stay a member of group ${groupId}`, cause)
+            if (!error.isRetryable || now() - heartbeatAt > sessionMillis) fail(error)
+          }
+        },
+      }),
+      Effect.tap(() => {
+        if (rebalance !== undefined && now() - rebalance.since > rebalanceMillis) abandonAll()
+      }),
+    )
+
+    return {
+      eachBatch: async (payload) => {
+        // kafkajs would fetch the same again and again
+        if (isEnding) return drained
+        if (!payload.isRunning() || payload.isStale()) return
+        throwRebalance()
+        heartbeat = payload.heartbeat
+        await open(payload)
+        throwRebalance()
+      },
+      askedToJoin: () => {
+        joinRequests += 1
+      },
+      joined: (id, partitions) => {
+        // the generation that follows ours directly: nobody can have had the partitions in between
+        const isNext = id === memberId && joinRequests === 1
+        const kept = new Set(isNext ? partitions : [])
+        for (const partition of clean) if (!kept.has(partition)) clean.delete(partition)
+        // kafkajs may join while handlers run, when a partition moves to another broker
+        for (const { partition, progress } of inHand) if (!kept.has(partition)) progress.lose()
+        memberId = id
+        joinRequests = 0
+        rebalance = undefined
+      },
+      isBusy: () => inHand.size > 0,
+      beat: Effect.when(beat, () => inHand.size > 0),
+      drain: Effect.suspend(() => {
+        isEnding = true
+        for (const { progress } of inHand) progress.close()
+        if (inHand.size === 0) onDrained()
+        return Effect.promise(() => drained)
+      }).pipe(
+        Effect.interruptible,
+        Effect.timeoutOption(settings.rebalanceTimeout),
+        Effect.flatMap((done) =>
+          Option.isSome(done)
+            ? Effect.void
+            : Effect.logWarning("records were claimed and neither committed nor released in time").pipe(
+                Effect.annotateLogs({ topic, groupId, rebalanceTimeout: Duration.format(settings.rebalanceTimeout) }),
+                Effect.zipRight(Effect.sync(abandonAll)),
+              ),
+        ),
+      ),
+    }
+  })

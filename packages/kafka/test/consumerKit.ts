@@ -1,0 +1,120 @@
+/**
+ * Members of consumer groups for tests, and a way to tamper with what they send.
+ */
+import * as net from "node:net"
+import { type Consumer, KafkaClient, type KafkaRecord } from "@effect-marketo/kafka"
+import { Chunk, Effect, Stream } from "effect"
+
+export const unique = (name: string) => `${name}-${Math.random().toString(36).slice(2)}`
+
+/** For tests: what takes minutes in production takes a second. */
+export const quick = {
+  sessionTimeout: "6 seconds",
+  heartbeatInterval: "200 millis",
+  rebalanceTimeout: "20 seconds",
+} as const
+
+/** Makes a topic with `count` records, the same number in each partition. */
+export const fill = (topic: string, partitions: number, count: number, value = "x") =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const kafka = yield* KafkaClient.KafkaClient
+      yield* kafka.createTopic({ name: topic, partitions })
+      const producer = yield* kafka.producer()
+      const record = { key: null, value }
+      yield* Effect.forEach(
+        Array.from({ length: partitions }, (_, partition) => partition),
+        (partition) =>
+          producer.send({ topic, partition }, [
+            record,
+            ...Array.from({ length: count / partitions - 1 }, () => record),
+          ]),
+        { discard: true },
+      )
+    }),
+  )
+
+/** Where records were worked on, and how often. */
+export class Ledger {
+  readonly times = new Map<string, number>()
+
+  add(records: Iterable<KafkaRecord.ConsumerRecord>): void {
+    for (const { offset, partition } of records) {
+      const place = `${partition}@${offset}`
+      this.times.set(place, (this.times.get(place) ?? 0) + 1)
+    }
+  }
+
+  get size(): number {
+    return this.times.size
+  }
+
+  get repeated(): number {
+    let count = 0
+    for (const times of this.times.values()) count += times - 1
+    return count
+  }
+}
+
+/** Claims, works on and commits a batch in steps of `size`; ends early when a claim or a commit answers no. */
+export const workThrough = (
+  batch: Consumer.PartitionBatch,
+  work: (records: Chunk.Chunk<KafkaRecord.ConsumerRecord>) => Effect.Effect<unknown>,
+  size = 100,
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const length = Chunk.size(batch.records)
+    for (let from = 0; from < length; from += size) {
+      const until = Math.min(from + size, length)
+      if (!batch.claim(until)) return
+      yield* work(Chunk.take(Chunk.drop(batch.records, from), until - from))
+      if (!(yield* batch.commit(until))) return
+    }
+  }).pipe(Effect.ensuring(batch.release))
+
+/** A member that works on all its partitions at once, until it is interrupted. */
+export const member = (options: Consumer.Options, work: (batch: Consumer.PartitionBatch) => Effect.Effect<void>) =>
+  Effect.flatMap(KafkaClient.KafkaClient, (kafka) =>
+    kafka.consume(options).pipe(Stream.mapEffect(work, { concurrency: "unbounded", unordered: true }), Stream.runDrain),
+  )
+
+/** Waits for something that has no event, for at most 20 seconds. */
+export const until = (condition: () => boolean): Effect.Effect<void> =>
+  Effect.repeat(Effect.sleep("20 millis"), { until: condition }).pipe(
+    Effect.timeoutFail({ duration: "20 seconds", onTimeout: () => new Error(`waited in vain for ${condition}`) }),
+    Effect.orDie,
+  )
+
+export const apiKeys = { Fetch: 1, OffsetCommit: 8, JoinGroup: 11, Heartbeat: 12 } as const
+
+export interface Request {
+  readonly apiKey: number
+  readonly socket: net.Socket
+  readonly send: () => void
+  /** Gives the client an answer with this body, as if the broker had. */
+  readonly answer: (body: Buffer) => void
+}
+
+/** Sockets that hand each request to `onRequest` instead of sending it. */
+export const tampered =
+  (onRequest: (request: Request) => void): KafkaClient.SocketFactory =>
+  ({ host, onConnect, port }) => {
+    const socket = net.connect({ host, port }, onConnect)
+    const write = socket.write.bind(socket)
+    socket.write = (data: Uint8Array | string) => {
+      const bytes = typeof data === "string" ? Buffer.from(data, "binary") : Buffer.from(data)
+      onRequest({
+        apiKey: bytes.readInt16BE(4),
+        socket,
+        send: () => write(bytes),
+        answer: (body) => {
+          const head = Buffer.alloc(8)
+          head.writeInt32BE(4 + body.length)
+          bytes.copy(head, 4, 8, 12)
+          setImmediate(() => socket.emit("data", Buffer.concat([head, body])))
+        },
+      })
+      return true
+    }
+    return socket
+  }
