@@ -4,11 +4,11 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import type { Options, Service, Transport } from "../../KafkaClient.js"
 import type { KafkaError } from "../../KafkaError.js"
 import * as admin from "./admin.js"
 import * as connections from "./connection.js"
+import * as consumers from "./consumer.js"
 import * as producers from "./producer.js"
 import * as read from "./read.js"
 
@@ -23,7 +23,7 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Serv
       ...topics,
       producer: (options) => producers.make(connection, topics.topic, options),
       transactionalProducer: (options) => producers.makeTransactional(connection, topics.topic, options),
-      consume: () => Stream.dieMessage("not there yet"),
+      consume: consumers.make(connection, topics),
       read: read.make(connection),
     }
   })
