@@ -1,0 +1,41 @@
+/**
+ * What a call is made of.
+ */
+import type { CustomActivity } from "@effect-marketo/core"
+import type { Consumer, KafkaRecord } from "@effect-marketo/kafka"
+
+/** Consecutive records of a partition's batch: those that go into one call. */
+export interface Slice {
+  readonly batch: Consumer.PartitionBatch
+  readonly from: number
+  readonly until: number
+}
+
+/** Why a record becomes a dead letter. */
+export interface Cause {
+  readonly stage: "VALUE_CONVERTER" | "TASK_PUT"
+  readonly exception: string
+  readonly message: string
+  readonly code: string
+  readonly requestId?: string | undefined
+  /** The record may be in Marketo all the same. */
+  readonly mayBeStored: boolean
+}
+
+export type Outcome =
+  | { readonly _tag: "Added"; readonly confirmedBy: "answer" | "readBack" }
+  | { readonly _tag: "Dropped" }
+  | { readonly _tag: "Dead"; readonly cause: Cause }
+
+/** A record on its way. */
+export interface Entry {
+  readonly record: KafkaRecord.ConsumerRecord
+  /** Undefined where it could not be decoded. */
+  readonly activity: CustomActivity.CustomActivity | undefined
+  /** Undefined as long as it is not known. */
+  outcome: Outcome | undefined
+  /** Whether nothing is left to be done before its offset may be committed. */
+  isDone: boolean
+  /** How often it was sent again after a call without an answer. */
+  resent: number
+}

@@ -1,0 +1,132 @@
+/**
+ * Writes dead letters, and does not come back before they are safe.
+ */
+import { KafkaClient, KafkaError, type KafkaRecord, type Producer } from "@effect-marketo/kafka"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as DeadLetter from "../DeadLetter.js"
+import * as Metrics from "../Metrics.js"
+import type { Cause, Entry } from "./batch.js"
+import { count } from "./count.js"
+
+/** Kafka's default of `max.message.bytes`. */
+const MAX_BYTES = 1_048_588
+
+/** What is kept of a value that is too large. */
+const HEAD_BYTES = 1_000
+
+/** Lengths, offsets and checksums around a record, at most. */
+const OVERHEAD = 200
+
+const again = Schedule.exponential("500 millis").pipe(Schedule.union(Schedule.spaced("30 seconds")), Schedule.jittered)
+
+type Letter = KafkaRecord.ProducerRecord & { readonly headers: KafkaRecord.ConsumerRecord["headers"] }
+
+const encoder = new TextEncoder()
+
+const letterOf = ({ activity, record }: Entry, cause: Cause): Letter => {
+  const own: Readonly<Record<string, string | undefined>> = {
+    [DeadLetter.headers.topic]: record.topic,
+    [DeadLetter.headers.partition]: String(record.partition),
+    [DeadLetter.headers.offset]: String(record.offset),
+    [DeadLetter.headers.stage]: cause.stage,
+    [DeadLetter.headers.exception]: cause.exception,
+    [DeadLetter.headers.message]: cause.message,
+    [DeadLetter.headers.code]: cause.code,
+    [DeadLetter.headers.requestId]: cause.requestId,
+    [DeadLetter.headers.execution]: cause.mayBeStored ? "Unknown" : undefined,
+    [DeadLetter.headers.activityTypeId]: activity === undefined ? undefined : String(activity.activityTypeId),
+    [DeadLetter.headers.attempts]: String(DeadLetter.attemptsOf(record)),
+  }
+  const headers: Record<string, ReadonlyArray<Uint8Array>> = { ...record.headers }
+  for (const [name, value] of Object.entries(own)) if (value !== undefined) headers[name] = [encoder.encode(value)]
+  return { key: Option.getOrNull(record.key), value: Option.getOrNull(record.value), headers }
+}
+
+const lengthOf = (value: string | Uint8Array | null): number =>
+  value === null ? 0 : typeof value === "string" ? encoder.encode(value).length : value.length
+
+const sizeOf = ({ headers, key, value }: Letter): number =>
+  Object.entries(headers).reduce(
+    (sum, [name, values]) => values.reduce((bytes, one) => bytes + lengthOf(name) + one.length + 10, sum),
+    OVERHEAD + lengthOf(key) + lengthOf(value),
+  )
+
+/** Its beginning, where the whole does not fit; what is missing is in the source topic for as long as that keeps it. */
+const cut = (letter: Letter, maxBytes: number): Letter => {
+  const { headers, value } = letter
+  if (!(value instanceof Uint8Array) || sizeOf(letter) <= maxBytes) return letter
+  const size = encoder.encode(String(value.length))
+  return {
+    ...letter,
+    value: value.slice(0, HEAD_BYTES),
+    headers: { ...headers, [DeadLetter.headers.valueBytes]: [size] },
+  }
+}
+
+export interface DeadLetters {
+  /** Tries for as long as it takes. */
+  readonly write: (dead: ReadonlyArray<readonly [Entry, Cause]>) => Effect.Effect<void>
+}
+
+/** The topic has to be there. */
+export const make = (
+  topic: string,
+): Effect.Effect<DeadLetters, KafkaError.KafkaError, KafkaClient.KafkaClient | Scope.Scope> =>
+  Effect.gen(function* () {
+    const client = yield* KafkaClient.KafkaClient
+    const found = yield* client.topic(topic)
+    if (Option.isNone(found)) {
+      return yield* new KafkaError.KafkaError({
+        reason: "UnknownTopic",
+        description: `there is no topic ${topic} for dead letters: create it before the source starts, with one partition or as many as you like`,
+      })
+    }
+    const { partitions } = found.value
+    const config = yield* Effect.option(client.topicConfig(topic)) // it takes an ACL of its own
+    let maxBytes = Option.match(config, {
+      onNone: () => MAX_BYTES,
+      onSome: (config) => Number(config["max.message.bytes"] ?? MAX_BYTES),
+    })
+    const producer: Producer.Producer = yield* client.producer()
+
+    const send = (partition: number, letters: ReadonlyArray<Letter>): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const [first, ...rest] = letters.map((letter) => cut(letter, maxBytes))
+        return first === undefined ? Effect.void : producer.send({ topic, partition }, [first, ...rest])
+      }).pipe(
+        Effect.tapError((error) => {
+          // somebody has lowered the limit
+          if (error.reason === "RecordTooLarge") maxBytes = Math.max(2 * HEAD_BYTES, maxBytes / 2)
+          return Effect.zipRight(
+            count(Metrics.deadLetterRetries, { topic }),
+            Effect.annotateLogs(
+              Effect.logWarning("dead letters cannot be written, trying again; offsets stand still until then"),
+              { topic, records: letters.length, error: error.message },
+            ),
+          )
+        }),
+        Effect.retry(again),
+        Effect.asVoid,
+        Effect.orDie, // the schedule does not end
+      )
+
+    return {
+      write: (dead) => {
+        const byPartition = new Map<number, Array<Letter>>()
+        for (const [entry, cause] of dead) {
+          // one partition of the source stays in one partition here, in its order
+          const partition = entry.record.partition % partitions
+          const letters = byPartition.get(partition) ?? []
+          letters.push(letterOf(entry, cause))
+          byPartition.set(partition, letters)
+        }
+        return Effect.forEach([...byPartition], ([partition, letters]) => send(partition, letters), {
+          concurrency: 4,
+          discard: true,
+        })
+      },
+    }
+  })

@@ -1,0 +1,79 @@
+/**
+ * Calls in flight over the partitions in hand: begins work when a lane is free, and ends it within a limit.
+ */
+import type { Consumer } from "@effect-marketo/kafka"
+import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type { Slice } from "./batch.js"
+import type { Gatherer } from "./gatherer.js"
+import type { Work, WorkError } from "./work.js"
+
+export interface Lanes<R> {
+  readonly offer: (batch: Consumer.PartitionBatch) => Effect.Effect<void>
+  /** Begins work, again and again. */
+  readonly run: Effect.Effect<never, never, R>
+  /** Begins nothing new, ends at once what has nothing claimed, and waits for the rest. */
+  readonly drain: (limit: Duration.Duration) => Effect.Effect<void>
+}
+
+export const make = <R>(settings: {
+  readonly count: number
+  readonly gatherer: Gatherer
+  readonly begin: (slices: ReadonlyArray<Slice>, isStopping: () => boolean) => Work<R>
+  readonly onFailure: (cause: Cause.Cause<WorkError>) => Effect.Effect<unknown>
+}): Effect.Effect<Lanes<R>> =>
+  Effect.map(Effect.makeLatch(), (changed) => {
+    const { gatherer } = settings
+    const inFlight = new Map<Work<R>, Fiber.Fiber<void>>()
+    let isStopping = false
+
+    const begin = (slices: ReadonlyArray<Slice>) => {
+      const work = settings.begin(slices, () => isStopping)
+      return work.run.pipe(
+        Effect.catchAllCause(settings.onFailure),
+        Effect.ensuring(
+          Effect.map(Clock.currentTimeMillis, (now) => {
+            inFlight.delete(work)
+            gatherer.done(slices, now)
+            changed.unsafeOpen()
+          }),
+        ),
+        Effect.asVoid,
+        Effect.interruptible,
+        // it ends by `drain`, not with the fiber that began it
+        Effect.forkDaemon,
+        Effect.tap((fiber) => Effect.sync(() => inFlight.set(work, fiber))),
+      )
+    }
+
+    const next = Effect.gen(function* () {
+      changed.unsafeClose()
+      const now = yield* Clock.currentTimeMillis
+      const taken = inFlight.size < settings.count ? gatherer.take(now) : Number.POSITIVE_INFINITY
+      if (typeof taken !== "number") return yield* begin(taken)
+      yield* Number.isFinite(taken) ? Effect.timeoutOption(changed.await, Duration.millis(taken)) : changed.await
+    })
+
+    return {
+      offer: (batch) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          gatherer.offer(batch, now)
+          changed.unsafeOpen()
+        }),
+      run: Effect.forever(next),
+      drain: (limit) =>
+        Effect.gen(function* () {
+          isStopping = true
+          const held = [...inFlight].filter(([work]) => work.isHeld()).map(([, fiber]) => fiber)
+          const others = [...inFlight].filter(([work]) => !work.isHeld()).map(([, fiber]) => fiber)
+          yield* Fiber.interruptAll(others)
+          const ended = yield* Effect.timeoutOption(Effect.interruptible(Fiber.awaitAll(held)), limit)
+          if (ended._tag === "Some") return
+          yield* Effect.logWarning("calls did not end in time, and are left; their records will be delivered again")
+          yield* Fiber.interruptAll(held)
+        }),
+    }
+  })
