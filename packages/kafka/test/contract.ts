@@ -66,7 +66,7 @@ export const newTopic = (partitions = 1, config: Readonly<Record<string, string>
     return name
   })
 
-export const reasonOf = <A, E>(effect: Effect.Effect<A, E, KafkaClient.KafkaClient>) =>
+export const reasonOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.flip(effect), (error) => {
     assert.instanceOf(error, KafkaError.KafkaError)
     return error.reason

@@ -73,6 +73,9 @@ export const { AssignerProtocol, CompressionTypes, ConfigResourceTypes } = kafka
 /** A topic that was made a moment ago is not known to all brokers yet. */
 const topicAppears = Schedule.intersect(Schedule.spaced("100 millis"), Schedule.recurs(4))
 
+/** How long an orderly end may take, in milliseconds; after that sockets are destroyed. */
+export const goodbye = 1000
+
 const keepAlive = 60_000
 
 const connect: SocketFactory = ({ host, onConnect, port, tls: options }) => {
@@ -98,6 +101,15 @@ const tlsOf = (options: NonNullable<Options["tls"]>): tls.ConnectionOptions => {
     ...(passphrase === undefined ? {} : { passphrase: Redacted.value(passphrase) }),
   } as tls.ConnectionOptions
 }
+
+/** By a timer, and not by Effect's time-outs: where a caller must not be interrupted these could not end what they wait for. */
+const within = <A>(limit: number, call: () => Promise<A>, late: () => KafkaError): Promise<A> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(late()), limit)
+    call()
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer))
+  })
 
 export const make = (options: Options, transport: Transport): Effect.Effect<Connection> =>
   Effect.gen(function* () {
@@ -163,10 +175,10 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
       new KafkaError({ reason, description: `${doing}: no answer within ${Duration.format(limit)}` })
 
     const attempt: Connection["attempt"] = (doing, limit, call, late = "Unavailable") =>
-      Effect.tryPromise({ try: call, catch: (cause) => toKafkaError(doing, cause) }).pipe(
-        Effect.interruptible,
-        Effect.timeoutFail({ duration: limit, onTimeout: () => noAnswer(doing, limit, late) }),
-      )
+      Effect.tryPromise({
+        try: () => within(limit, call, () => noAnswer(doing, limit, late)),
+        catch: (cause) => toKafkaError(doing, cause),
+      })
 
     const persist: Connection["persist"] = (doing, effect) =>
       Effect.suspend(() => {
@@ -193,7 +205,7 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
             const kafka = yield* open("once")
             const client = kafka.admin()
             yield* Effect.addFinalizer(() =>
-              Effect.ignore(attempt("cannot disconnect", 1000, () => client.disconnect())),
+              Effect.ignore(attempt("cannot disconnect", goodbye, () => client.disconnect())),
             )
             yield* attempt(doing, limits.start, () => client.connect())
             return yield* attempt(doing, limits.start, () => call(client))

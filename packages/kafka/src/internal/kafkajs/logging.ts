@@ -8,12 +8,13 @@ import type { LogLevel } from "effect/LogLevel"
 import * as Level from "effect/LogLevel"
 import type { LogEntry } from "kafkajs"
 
-/**
- * Lines of a healthy client: every transaction may begin with the first; the second is about what we ask for; the third says
- * of each answer with an error what is then tried again, or reported, anyway.
- */
-const normal =
-  /concurrent operation on the same transaction|Limiting retries for the idempotent producer|^Response \w+\(/
+/** Lines of a healthy client, and of failures that the caller is told of anyway. */
+const normal = [
+  /concurrent operation on the same transaction/, // each transaction may begin with it
+  /Limiting retries for the idempotent producer/, // we do, on purpose
+  /larger than the max message size/, // then smaller requests follow
+  /^Response \w+\(/, // any answer with an error
+]
 
 /** What a line may say beside its text: nothing of records, nothing of a stack. */
 const kept = ["broker", "groupId", "topic", "partition", "error", "retryCount"] as const
@@ -22,9 +23,10 @@ const kept = ["broker", "groupId", "topic", "partition", "error", "retryCount"] 
 const levels: Readonly<Record<string, LogLevel>> = { ERROR: Level.Warning, WARN: Level.Warning }
 
 export const log = ({ label, log: line, namespace }: LogEntry): Effect.Effect<void> => {
+  const { message } = line
   const annotations = Object.fromEntries(kept.flatMap((key) => (line[key] === undefined ? [] : [[key, line[key]]])))
   return Effect.logWithLevel(
-    normal.test(line.message) ? Level.Debug : (levels[label] ?? Level.Debug),
-    `kafkajs ${namespace}: ${line.message}`,
+    normal.some((each) => each.test(message)) ? Level.Debug : (levels[label] ?? Level.Debug),
+    `kafkajs ${namespace}: ${message}`,
   ).pipe(Effect.annotateLogs(annotations))
 }

@@ -17,14 +17,11 @@ import type { TopicPartition } from "../../KafkaRecord.js"
 import type { Producer, TransactionalProducer } from "../../Producer.js"
 import { reclassify } from "../reclassify.js"
 import * as transactions from "../transactions.js"
-import { CompressionTypes, type Connection, type Policy } from "./connection.js"
+import { CompressionTypes, type Connection, goodbye, type Policy } from "./connection.js"
 import * as sends from "./sends.js"
 
 const compressionOf = ({ compression }: ProducerOptions): Compression =>
   compression === "gzip" ? CompressionTypes.GZIP : CompressionTypes.None
-
-/** How long an orderly goodbye may take. */
-const disconnectLimit = 3000
 
 /** A producer of kafkajs that is not connected yet. */
 const open = (connection: Connection, policy: Policy, options: Partial<TransactionalProducerOptions>) =>
@@ -44,7 +41,7 @@ const open = (connection: Connection, policy: Policy, options: Partial<Transacti
       ...(transactionTimeout === undefined ? {} : { transactionTimeout: Duration.toMillis(transactionTimeout) }),
     })
     yield* Effect.addFinalizer(() =>
-      Effect.ignore(connection.attempt("cannot disconnect", disconnectLimit, () => producer.disconnect())),
+      Effect.ignore(connection.attempt("cannot disconnect", goodbye, () => producer.disconnect())),
     )
     return producer
   })

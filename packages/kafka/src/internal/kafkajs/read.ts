@@ -22,7 +22,7 @@ import type { Batch, Kafka, PartitionAssigner } from "kafkajs"
 import type { Service } from "../../KafkaClient.js"
 import { KafkaError } from "../../KafkaError.js"
 import type { ConsumerRecord } from "../../KafkaRecord.js"
-import { AssignerProtocol, type Connection } from "./connection.js"
+import { AssignerProtocol, type Connection, goodbye } from "./connection.js"
 import { fromMessage } from "./consumerRecord.js"
 import { toKafkaError } from "./errors.js"
 
@@ -50,7 +50,6 @@ const assigning =
   })
 
 const heartbeatInterval = 3000
-const disconnectLimit = "3 seconds"
 
 export const make =
   (connection: Connection): Service["read"] =>
@@ -115,12 +114,15 @@ export const make =
           const consumer = consumerOf(kafka, groupId)
           const done = yield* Deferred.make<void, KafkaError>()
           yield* Effect.addFinalizer(() =>
-            Effect.tryPromise(() => consumer.disconnect()).pipe(
-              Effect.zipRight(connection.admin("cannot delete a group", (admin) => admin.deleteGroups([groupId]))),
-              Effect.interruptible,
-              Effect.timeout(disconnectLimit),
-              Effect.ignore,
-            ),
+            connection
+              .attempt(doing, goodbye, async () => {
+                await consumer.disconnect()
+                const admin = kafka.admin()
+                await admin.connect()
+                await admin.deleteGroups([groupId])
+                await admin.disconnect()
+              })
+              .pipe(Effect.ignore),
           )
           yield* connection.attempt(doing, connection.limits.start, async () => {
             consumer.on(consumer.events.CRASH, ({ payload }) => {

@@ -1,0 +1,251 @@
+import { assert, it } from "@effect/vitest"
+import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
+import { Deferred, Duration, Effect, Fiber, Stream } from "effect"
+import { KafkaClient, type KafkaRecord } from "../src/index.js"
+import { expectRead, fresh, newTopic, read, reasonOf, record, send, text } from "./contract.js"
+import { api, type Fault, make } from "./faults.js"
+
+describeWithKafka("when the way to the broker fails", (brokers) => {
+  /** Clients whose requests meet `fault()`, which is asked for each of the kind `apiKey`. */
+  const withFaults = (
+    apiKey: number,
+    fault: () => Fault,
+    limits: Partial<Record<"requestTimeout" | "startTimeout" | "deliveryTimeout", Duration.Duration>> = {},
+  ) =>
+    KafkaClient.layer(
+      { brokers, ...limits },
+      make((key) => (key === apiKey ? fault() : undefined)),
+    )
+
+  for (const [what, fault, expected] of [
+    ["was carried out", "after", ["a"]],
+    ["was never sent", "before", []],
+  ] as const) {
+    it.scopedLive(`nobody knows of a commit without an answer whether it was made; here it ${what}`, () =>
+      Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic()
+        const transactionalId = fresh("id")
+        const producer = yield* client.transactionalProducer({ transactionalId })
+        assert.strictEqual(
+          yield* reasonOf(producer.transaction((transaction) => send(transaction, topic, ["a"]))),
+          "OutcomeUnknown",
+        )
+        assert.strictEqual(yield* reasonOf(producer.transaction(() => Effect.void)), "ProducerSpent")
+        yield* client.transactionalProducer({ transactionalId }) // now it is decided
+        yield* expectRead(topic, expected)
+      }).pipe(Effect.provide(withFaults(api.EndTxn, times(1, fault)))),
+    )
+  }
+
+  it.scopedLive("a producer whose abort has no answer is spent, the failure stays", () =>
+    Effect.gen(function* () {
+      const client = yield* KafkaClient.KafkaClient
+      const topic = yield* newTopic()
+      const producer = yield* client.transactionalProducer({ transactionalId: fresh("id") })
+      const failure = yield* Effect.flip(
+        producer.transaction((transaction) => Effect.zipRight(send(transaction, topic, ["a"]), Effect.fail("no"))),
+      )
+      assert.strictEqual(failure, "no")
+      assert.strictEqual(yield* reasonOf(producer.transaction(() => Effect.void)), "ProducerSpent")
+    }).pipe(Effect.provide(withFaults(api.EndTxn, times(1, "before")))),
+  )
+
+  it.scopedLive("an interruption during the commit waits for it", () =>
+    Effect.gen(function* () {
+      const committing = yield* Deferred.make<void>()
+      const layer = withFaults(api.EndTxn, () => {
+        Deferred.unsafeDone(committing, Effect.void)
+        return undefined
+      })
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic()
+        const producer = yield* client.transactionalProducer({ transactionalId: fresh("id") })
+        const fiber = yield* Effect.fork(producer.transaction((transaction) => send(transaction, topic, ["a"])))
+        yield* Deferred.await(committing)
+        yield* Fiber.interrupt(fiber)
+        yield* producer.transaction((transaction) => send(transaction, topic, ["b"]))
+        yield* expectRead(topic, ["a", "b"])
+      }).pipe(Effect.provide(layer))
+    }),
+  )
+
+  it.scopedLive("a send without an answer is repeated, and its records are there once", () =>
+    Effect.gen(function* () {
+      const client = yield* KafkaClient.KafkaClient
+      const topic = yield* newTopic()
+      const producer = yield* client.producer()
+      yield* send(producer, topic, ["a", "b"])
+      yield* send(producer, topic, ["c"])
+      const transactional = yield* client.transactionalProducer({ transactionalId: fresh("id") })
+      yield* transactional.transaction((transaction) => send(transaction, topic, ["d", "e"]))
+      yield* expectRead(topic, ["a", "b", "c", "d", "e"])
+    }).pipe(Effect.provide(withFaults(api.Produce, everyOther("after")))),
+  )
+
+  it.scopedLive("a producer goes on after a send that nobody answered, with the numbers of its records anew", () =>
+    Effect.gen(function* () {
+      let fault: Fault = "after"
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic()
+        const producer = yield* client.producer()
+        assert.strictEqual(yield* reasonOf(send(producer, topic, ["a"])), "OutcomeUnknown")
+        fault = undefined
+        yield* send(producer, topic, ["b"]) // under the number of "a" the broker would take it for a repetition
+        yield* expectRead(topic, ["a", "b"])
+      }).pipe(Effect.provide(withFaults(api.Produce, () => fault, { deliveryTimeout: Duration.millis(700) })))
+    }),
+  )
+
+  for (const [what, fault] of [
+    ["cuts the connection", "before"],
+    ["says nothing", "lose"],
+  ] as const) {
+    it.scopedLive(`a send and an end are given up in time when the broker ${what}`, () =>
+      Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic()
+        const producer = yield* client.producer()
+        const transactional = yield* client.transactionalProducer({ transactionalId: fresh("id") })
+        const [time, reasons] = yield* Effect.timed(
+          Effect.all([
+            reasonOf(send(producer, topic, ["a"])),
+            reasonOf(transactional.transaction((transaction) => send(transaction, topic, ["a"]))),
+          ]),
+        )
+        assert.deepStrictEqual(reasons, ["OutcomeUnknown", "OutcomeUnknown"])
+        assert.isBelow(Duration.toMillis(time), 4000)
+        assert.deepStrictEqual(yield* read(topic), [])
+      }).pipe(Effect.provide(withFaults(api.Produce, () => fault, { deliveryTimeout: Duration.millis(700) }))),
+    )
+  }
+
+  for (const [where, late] of [
+    ["to a partition that is new to it", (topic: string) => ({ topic, partition: 1 })],
+    ["to the same partition", (topic: string) => ({ topic, partition: 0 })],
+  ] as const) {
+    it.scopedLive(`an older producer is fenced in the middle of its transaction, at a send ${where}`, () =>
+      Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic(2)
+        const transactionalId = fresh("id")
+        const older = yield* client.transactionalProducer({ transactionalId })
+        const reason = yield* reasonOf(
+          older.transaction((transaction) =>
+            Effect.gen(function* () {
+              yield* send(transaction, topic, ["old"])
+              yield* client.transactionalProducer({ transactionalId })
+              yield* transaction.send(late(topic), [record("older")])
+            }),
+          ),
+        )
+        assert.strictEqual(reason, "Fenced")
+        assert.deepStrictEqual(yield* read(topic), [])
+      }).pipe(Effect.provide(KafkaClient.layer({ brokers }))),
+    )
+  }
+
+  it.scopedLive("an older producer is fenced at its commit", () =>
+    Effect.gen(function* () {
+      const client = yield* KafkaClient.KafkaClient
+      const topic = yield* newTopic()
+      const transactionalId = fresh("id")
+      const older = yield* client.transactionalProducer({ transactionalId })
+      const reason = yield* reasonOf(
+        older.transaction((transaction) =>
+          Effect.zipRight(send(transaction, topic, ["old"]), client.transactionalProducer({ transactionalId })),
+        ),
+      )
+      assert.strictEqual(reason, "Fenced")
+      assert.deepStrictEqual(yield* read(topic), [])
+    }).pipe(Effect.provide(KafkaClient.layer({ brokers }))),
+  )
+
+  /** 300 records of 10 kB. */
+  const many = Array.from({ length: 300 }, (_, index) => `${index} `.padEnd(10_000, "x"))
+  const manyRecords = many.map(record) as [KafkaRecord.ProducerRecord, ...Array<KafkaRecord.ProducerRecord>]
+
+  it.scopedLive("3 MB for one partition go out in parts, in order, also where the topic takes less than usual", () =>
+    Effect.gen(function* () {
+      const client = yield* KafkaClient.KafkaClient
+      const [topic, strict] = [yield* newTopic(), yield* newTopic(1, { "max.message.bytes": "300000" })]
+      const producer = yield* client.transactionalProducer({ transactionalId: fresh("id") })
+      yield* producer.transaction((transaction) =>
+        Effect.all(
+          [topic, strict].map((to) => transaction.send({ topic: to, partition: 0 }, manyRecords)),
+          { concurrency: "unbounded" },
+        ),
+      )
+      yield* expectRead(topic, many)
+      yield* expectRead(strict, many)
+      const error = yield* Effect.flip(
+        producer.transaction((transaction) =>
+          transaction.send({ topic: strict, partition: 0 }, [
+            ...manyRecords,
+            record("y".repeat(400_000)),
+            ...manyRecords,
+          ]),
+        ),
+      )
+      assert.deepStrictEqual([error.reason, error.index], ["RecordTooLarge", 300])
+    }).pipe(Effect.provide(KafkaClient.layer({ brokers }))),
+  )
+
+  it.scopedLive("a read goes on after its connection was cut, and gives each record once", () =>
+    Effect.gen(function* () {
+      const client = yield* KafkaClient.KafkaClient
+      const topic = yield* newTopic()
+      const producer = yield* client.producer()
+      for (let round = 0; round < 2; round++) yield* producer.send({ topic, partition: 0 }, manyRecords)
+      assert.deepStrictEqual((yield* read(topic)).map(text), [...many, ...many])
+    }).pipe(Effect.provide(withFaults(api.Fetch, times(4, "after")))),
+  )
+
+  it.scopedLive("a read that does not move is an error that says where, not an end", () =>
+    Effect.gen(function* () {
+      const client = yield* KafkaClient.KafkaClient
+      const topic = yield* newTopic()
+      const producer = yield* client.producer()
+      yield* send(producer, topic, ["a"])
+      const error = yield* Effect.flip(read(topic))
+      assert.strictEqual(error.reason, "Unavailable")
+      assert.include(error.message, "partition 0 has not moved from offset 0 of 1")
+    }).pipe(Effect.provide(withFaults(api.Fetch, () => "lose", { startTimeout: Duration.millis(1500) }))),
+  )
+
+  it.scopedLive("a slow reader is not overrun, and one that has enough ends at once", () =>
+    Effect.gen(function* () {
+      const transport = make(() => undefined)
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic()
+        const producer = yield* client.producer()
+        for (let round = 0; round < 4; round++) yield* producer.send({ topic, partition: 0 }, manyRecords) // 12 MB
+        const before = transport.received
+        const [time] = yield* Effect.timed(
+          client.read(topic).pipe(
+            Stream.take(1),
+            Stream.mapEffect(() => Effect.sleep("500 millis")),
+            Stream.runDrain,
+          ),
+        )
+        assert.isBelow(transport.received - before, 6_000_000)
+        assert.isBelow(Duration.toMillis(time), 2000)
+      }).pipe(Effect.provide(KafkaClient.layer({ brokers }, transport)))
+    }),
+  )
+})
+
+/** The first `count` requests. */
+const times = (count: number, fault: Fault) => {
+  let asked = 0
+  return () => (asked++ < count ? fault : undefined)
+}
+
+/** The first, the third, … */
+const everyOther = (fault: Fault) => {
+  let asked = 0
+  return () => (asked++ % 2 === 0 ? fault : undefined)
+}

@@ -1,0 +1,38 @@
+/** A way to the broker that fails when it is told to: by the kind of the request that is written. */
+import * as net from "node:net"
+import type { KafkaClient } from "../src/index.js"
+
+/** Kafka's API keys. */
+export const api = { Produce: 0, Fetch: 1, OffsetCommit: 8, EndTxn: 26 } as const
+
+/** `before`: the connection is cut and the request not sent; `after`: sent, and cut before the answer; `lose`: not sent, no answer. */
+export type Fault = "before" | "after" | "lose" | undefined
+
+export const make = (faultOf: (apiKey: number) => Fault): Required<KafkaClient.Transport> & { received: number } => {
+  const transport = {
+    received: 0,
+    socketFactory: ({ host, onConnect, port }: Parameters<KafkaClient.SocketFactory>[0]) => {
+      const socket = net.connect({ host, port }, onConnect)
+      socket.on("data", (bytes) => {
+        transport.received += bytes.length
+      })
+      const write = socket.write.bind(socket)
+      socket.write = (...args: [unknown, ...Array<unknown>]) => {
+        const [request] = args
+        const fault = Buffer.isBuffer(request) ? faultOf(request.readInt16BE(4)) : undefined
+        if (fault === "lose") return true
+        const cut = () => {
+          socket.destroy(new Error("cut by the test"))
+        }
+        if (fault === "before") {
+          cut()
+          return false
+        }
+        if (fault === "after") return write(request as Buffer, cut)
+        return Reflect.apply(write, socket, args)
+      }
+      return socket
+    },
+  }
+  return transport
+}
