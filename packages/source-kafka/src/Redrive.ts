@@ -1,0 +1,251 @@
+/**
+ * Puts dead letters back into the topic they came from, each once, and those that have failed too often into a parking topic.
+ *
+ * In one transaction go the records, to the partitions they came from, and a receipt for their dead letters, to the dead-letter
+ * topic: a record without a key, with the header `marketo.redriven`, that lists offsets of its partition. Letters with a receipt
+ * are left out, and a second redrive of the topic shuts out the first. So a letter is redriven once, whenever a program is killed;
+ * readers have to read what is committed, as the source does.
+ *
+ * @since 0.1.0
+ */
+import { KafkaClient, KafkaError, type KafkaRecord } from "@effect-marketo/kafka"
+import * as Chunk from "effect/Chunk"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as DeadLetter from "./DeadLetter.js"
+
+/**
+ * Which letters are meant; each member that is given has to fit.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Selection {
+  /** One of the letter's codes: Marketo's, or `undecodable`. */
+  readonly codes?: ReadonlyArray<string> | undefined
+  readonly activityTypeIds?: ReadonlyArray<number> | undefined
+  /** When they became dead letters, by the record's timestamp: from this instant on. */
+  readonly from?: DateTime.Utc | undefined
+  /** Before this instant. */
+  readonly until?: DateTime.Utc | undefined
+  /** Also those that may be in Marketo all the same, and would then be there twice. Default: false. */
+  readonly inDoubt?: boolean | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly deadLetterTopic: string
+  /** Where letters go that have been read `maxAttempts` times. Has to exist. */
+  readonly parkingTopic: string
+  /** Default: 5. */
+  readonly maxAttempts?: number | undefined
+  /** Default: all that are not in doubt. */
+  readonly select?: Selection | undefined
+  /** Counts what would be done, and writes nothing. Default: false. */
+  readonly dryRun?: boolean | undefined
+}
+
+/**
+ * Of the letters that were in the topic, each is in one of the counts below `letters`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Summary {
+  readonly letters: number
+  /** Put back into the topic they came from. */
+  readonly redriven: number
+  readonly parked: number
+  /** By an earlier redrive. */
+  readonly doneBefore: number
+  readonly notSelected: number
+  /** Not selected because they may be in Marketo all the same. */
+  readonly inDoubt: number
+  /** Not redriven because the dead letter has only the beginning of the value. */
+  readonly cut: number
+}
+
+const RECEIPT = "marketo.redriven"
+
+/** Letters of one transaction. */
+const BATCH = 300
+
+type Fate = Exclude<keyof Summary, "letters">
+
+interface Fated {
+  readonly letter: DeadLetter.DeadLetter
+  readonly fate: Fate
+}
+
+type Receipts = ReadonlyMap<number, ReadonlySet<string>>
+
+const decoder = new TextDecoder()
+
+const receiptOf = ({ headers, value }: KafkaRecord.ConsumerRecord): ReadonlyArray<string> =>
+  headers[RECEIPT] === undefined || Option.isNone(value) ? [] : decoder.decode(value.value).split(",")
+
+const isSelected = (letter: DeadLetter.DeadLetter, select: Selection): boolean => {
+  const { activityTypeIds, codes, from, until } = select
+  const { timestamp } = letter.record
+  return (
+    (codes === undefined || letter.codes.some((code) => codes.includes(code))) &&
+    (activityTypeIds === undefined || Option.exists(letter.activityTypeId, (id) => activityTypeIds.includes(id))) &&
+    (from === undefined || DateTime.greaterThanOrEqualTo(timestamp, from)) &&
+    (until === undefined || DateTime.lessThan(timestamp, until))
+  )
+}
+
+const fateOf = (letter: DeadLetter.DeadLetter, receipts: Receipts, options: Options): Fate => {
+  const { maxAttempts = 5, select = {} } = options
+  const { offset, partition } = letter.record
+  if (receipts.get(partition)?.has(String(offset)) === true) return "doneBefore"
+  if (!isSelected(letter, select)) return "notSelected"
+  if (letter.mayBeStored && select.inDoubt !== true) return "inDoubt"
+  if (letter.isCut) return "cut"
+  return letter.attempts >= maxAttempts ? "parked" : "redriven"
+}
+
+const own = new Set<string>(Object.values(DeadLetter.headers))
+
+/** As it was in the source topic, read once more. */
+const redrivenRecord = ({ attempts, record }: DeadLetter.DeadLetter): KafkaRecord.ProducerRecord => ({
+  key: Option.getOrNull(record.key),
+  value: Option.getOrNull(record.value),
+  headers: {
+    ...Object.fromEntries(Object.entries(record.headers).filter(([name]) => !own.has(name))),
+    [DeadLetter.headers.attempts]: String(attempts + 1),
+  },
+})
+
+const parkedRecord = ({ record }: DeadLetter.DeadLetter): KafkaRecord.ProducerRecord => ({
+  key: Option.getOrNull(record.key),
+  value: Option.getOrNull(record.value),
+  headers: record.headers,
+})
+
+/** Grouped, because a send goes to one partition. */
+const sendsOf = (batch: ReadonlyArray<Fated>, options: Options, parkingPartitions: number) => {
+  const sends = new Map<string, { to: KafkaRecord.TopicPartition; records: Array<KafkaRecord.ProducerRecord> }>()
+  const add = (to: KafkaRecord.TopicPartition, record: KafkaRecord.ProducerRecord) => {
+    const key = `${to.partition} ${to.topic}`
+    const send = sends.get(key) ?? { to, records: [] }
+    sends.set(key, send)
+    send.records.push(record)
+  }
+  const offsets = new Map<number, Array<bigint>>()
+  for (const { fate, letter } of batch) {
+    const { partition, topic } = letter
+    if (fate === "redriven") add({ topic, partition }, redrivenRecord(letter))
+    else add({ topic: options.parkingTopic, partition: partition % parkingPartitions }, parkedRecord(letter))
+    offsets.set(letter.record.partition, [...(offsets.get(letter.record.partition) ?? []), letter.record.offset])
+  }
+  for (const [partition, done] of offsets) {
+    add(
+      { topic: options.deadLetterTopic, partition },
+      { key: null, value: done.join(","), headers: { [RECEIPT]: "1" } },
+    )
+  }
+  return [...sends.values()]
+}
+
+const partitionsOf = (name: string) =>
+  Effect.flatMap(KafkaClient.KafkaClient, (client) =>
+    Effect.flatMap(
+      client.topic(name),
+      Option.match({
+        onNone: () => new KafkaError.KafkaError({ reason: "UnknownTopic", description: `there is no topic ${name}` }),
+        onSome: ({ partitions }) => Effect.succeed(partitions),
+      }),
+    ),
+  )
+
+/**
+ * From the beginning of the dead-letter topic to where its end is when this starts.
+ *
+ * When it fails, what it has done so far is done, and the next run goes on from there. `Fenced` means that another redrive of the
+ * topic has begun; it has read what this one has done.
+ *
+ * @example
+ * import { Redrive } from "@effect-marketo/source-kafka"
+ *
+ * // leads that were not there yet; first a look
+ * const look = Redrive.run({
+ *   deadLetterTopic: "custom-activities.dead",
+ *   parkingTopic: "custom-activities.parked",
+ *   select: { codes: ["1004"] },
+ *   dryRun: true
+ * })
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaError, KafkaClient.KafkaClient> =>
+  Effect.gen(function* () {
+    const client = yield* KafkaClient.KafkaClient
+    const { deadLetterTopic, dryRun = false, parkingTopic } = options
+    yield* partitionsOf(deadLetterTopic)
+    const parkingPartitions = yield* partitionsOf(parkingTopic)
+    // shuts out an earlier redrive, so that the receipts below are all there will be
+    const producer = dryRun
+      ? Option.none()
+      : Option.some(
+          yield* client.transactionalProducer({ transactionalId: `effect-marketo-redrive-${deadLetterTopic}` }),
+        )
+    const receipts = yield* Stream.runFold(
+      client.read(deadLetterTopic),
+      new Map<number, Set<string>>(),
+      (all, record) => {
+        const offsets = receiptOf(record)
+        if (offsets.length === 0) return all
+        const done = all.get(record.partition) ?? new Set()
+        for (const offset of offsets) done.add(offset)
+        return all.set(record.partition, done)
+      },
+    )
+    const counts = { redriven: 0, parked: 0, doneBefore: 0, notSelected: 0, inDoubt: 0, cut: 0 }
+
+    const move = (batch: ReadonlyArray<Fated>) =>
+      Option.match(producer, {
+        onNone: () => Effect.void,
+        onSome: ({ transaction }) =>
+          transaction((tx) =>
+            Effect.forEach(
+              sendsOf(batch, options, parkingPartitions),
+              ({ records: [first, ...rest], to }) =>
+                first === undefined ? Effect.void : tx.send(to, [first, ...rest]),
+              { concurrency: 4, discard: true },
+            ),
+          ),
+      })
+
+    yield* client.read(deadLetterTopic).pipe(
+      Stream.mapChunks(
+        Chunk.filterMap((record) =>
+          Option.map(
+            DeadLetter.fromRecord(record),
+            (letter): Fated => ({
+              letter,
+              fate: fateOf(letter, receipts, options),
+            }),
+          ),
+        ),
+      ),
+      Stream.mapChunks((fated) => {
+        // what stays where it is needs no place in a transaction
+        for (const { fate } of fated) if (fate !== "redriven" && fate !== "parked") counts[fate]++
+        return Chunk.filter(fated, ({ fate }) => fate === "redriven" || fate === "parked")
+      }),
+      Stream.grouped(BATCH),
+      Stream.runForEach((batch) =>
+        Effect.map(move(Chunk.toReadonlyArray(batch)), () => {
+          for (const { fate } of batch) counts[fate]++
+        }),
+      ),
+    )
+    return { letters: Object.values(counts).reduce((sum, count) => sum + count), ...counts }
+  }).pipe(Effect.scoped, Effect.withSpan("Redrive.run", { captureStackTrace: false }))
