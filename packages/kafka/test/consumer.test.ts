@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { type Consumer, KafkaClient } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Chunk, Deferred, Duration, Effect, Fiber, Option, Schedule, Stream } from "effect"
-import { apiKeys, fill, Ledger, member, quick, tampered, unique, until, workThrough } from "./consumerKit.js"
+import { apiKeys, fill, Ledger, Losses, member, quick, tampered, unique, until, workThrough } from "./consumerKit.js"
 
 const all = (batch: Consumer.PartitionBatch) => Chunk.size(batch.records)
 
@@ -144,19 +144,21 @@ describeWithKafka("consuming", (brokers) => {
       Effect.gen(function* () {
         const topic = unique("rebalances")
         yield* fill(topic, 4, 4)
-        // a loss would end the stream
-        const options = { topic, groupId: topic, ...quick, restart: Schedule.stop }
+        const losses = new Losses()
+        const options = { topic, groupId: topic, ...quick, restart: losses.restart }
+        const guests = 7
         const given: Array<Consumer.PartitionBatch> = []
-        const steady = yield* member(options, (batch) => {
+        yield* member(options, (batch) => {
           given.push(batch)
           return workThrough(batch, () => Effect.void)
         }).pipe(Effect.forkScoped)
         yield* until(() => given.length === 4)
+        losses.forget()
         const kafka = yield* KafkaClient.KafkaClient
         const producer = yield* kafka.producer()
         for (let guest = 0; guest < guests; guest++) {
           let joined = 0
-          const visiting = yield* member(options, (batch) => {
+          const visiting = yield* member({ ...options, restart: undefined }, (batch) => {
             joined += 1
             return workThrough(batch, () => Effect.void)
           }).pipe(Effect.fork)
@@ -168,7 +170,7 @@ describeWithKafka("consuming", (brokers) => {
           yield* Fiber.interrupt(writing)
           yield* Fiber.interrupt(visiting)
         }
-        assert.isTrue(Option.isNone(yield* Fiber.poll(steady)))
+        assert.strictEqual(losses.count, 0)
         // two partitions come back from each guest; the other two never left
         const firsts = given.slice(4).filter(({ first }) => first).length
         assert.isAbove(firsts, 0)
@@ -207,6 +209,7 @@ describeWithKafka("consuming", (brokers) => {
       const topic = unique("expelled")
       yield* fill(topic, 1, 300)
       let isSilent = true
+      const losses = new Losses()
       const silent = tampered(({ answer, apiKey, send }) => {
         // no throttling, no error
         if (isSilent && apiKey === apiKeys.Heartbeat) answer(Buffer.alloc(6))
@@ -221,7 +224,7 @@ describeWithKafka("consuming", (brokers) => {
       } as const
       const ledger = new Ledger()
       const held = yield* Deferred.make<Consumer.PartitionBatch>()
-      const expelled = yield* member(options, (batch) =>
+      yield* member(options, (batch) =>
         Effect.gen(function* () {
           if (!(yield* Deferred.succeed(held, batch))) {
             assert.isTrue(batch.first)
@@ -230,12 +233,13 @@ describeWithKafka("consuming", (brokers) => {
         }),
       ).pipe(Effect.provide(KafkaClient.layer({ brokers }, { socketFactory: silent })), Effect.forkScoped)
       const batch = yield* Deferred.await(held)
+      losses.forget()
       yield* Effect.sleep("2500 millis")
       isSilent = false
       assert.isFalse(yield* batch.commit(10))
       assert.isFalse(batch.claim(20))
       yield* until(() => ledger.size === 300)
-      assert.isTrue(Option.isNone(yield* Fiber.poll(expelled)))
+      assert.strictEqual(losses.count, 0)
     }).pipe(Effect.provide(layer)),
   )
 
@@ -244,18 +248,21 @@ describeWithKafka("consuming", (brokers) => {
       const topic = unique("lost-answer")
       yield* fill(topic, 1, 300)
       let cuts = 0
+      const losses = new Losses()
       const cutting = tampered(({ apiKey, send, socket }) => {
         send()
         if (apiKey === apiKeys.OffsetCommit && cuts++ === 0) setTimeout(() => socket.destroy(new Error("cut")), 20)
       })
       const ledger = new Ledger()
       yield* Effect.raceFirst(
-        member({ topic, groupId: topic, ...quick, restart: Schedule.stop }, (batch) =>
-          workThrough(batch, (records) => Effect.sync(() => ledger.add(records))),
-        ),
+        member({ topic, groupId: topic, ...quick, restart: losses.restart }, (batch) => {
+          losses.forget()
+          return workThrough(batch, (records) => Effect.sync(() => ledger.add(records)))
+        }),
         until(() => ledger.size === 300),
       ).pipe(Effect.provide(KafkaClient.layer({ brokers }, { socketFactory: cutting })))
       assert.isAbove(cuts, 1)
+      assert.strictEqual(losses.count, 0)
       assert.strictEqual(ledger.repeated, 0)
     }).pipe(Effect.provide(layer)),
   )

@@ -3,7 +3,7 @@
  */
 import * as net from "node:net"
 import { type Consumer, KafkaClient, type KafkaRecord } from "@effect-marketo/kafka"
-import { Chunk, Effect, Stream } from "effect"
+import { Chunk, Effect, Schedule, Stream } from "effect"
 
 export const unique = (name: string) => `${name}-${Math.random().toString(36).slice(2)}`
 
@@ -77,6 +77,21 @@ export const member = (options: Consumer.Options, work: (batch: Consumer.Partiti
   Effect.flatMap(KafkaClient.KafkaClient, (kafka) =>
     kafka.consume(options).pipe(Stream.mapEffect(work, { concurrency: "unbounded", unordered: true }), Stream.runDrain),
   )
+
+/** Counts the members that a stream has lost and replaced. The first group of a fresh broker may lose some before it has joined. */
+export class Losses {
+  count = 0
+
+  readonly restart = Schedule.tapInput(Schedule.spaced("100 millis"), () =>
+    Effect.sync(() => {
+      this.count += 1
+    }),
+  )
+
+  forget(): void {
+    this.count = 0
+  }
+}
 
 /** Waits for something that has no event, for at most 20 seconds. */
 export const until = (condition: () => boolean): Effect.Effect<void> =>
