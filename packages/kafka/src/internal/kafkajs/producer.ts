@@ -67,6 +67,10 @@ const topicCheck = (topic: Service["topic"]) => {
     to.partition < (known.get(to.topic) ?? 0) ? Effect.void : look(to)
 }
 
+/**
+ * What kafkajs has given up may have been written, and its numbering of records is not to be trusted after that: it gives the
+ * numbers of the lost batch to the next one, which the broker then takes for a repetition, and answers that it is written.
+ */
 const request = (
   connection: Connection,
   sender: Pick<KafkajsProducer, "send">,
@@ -74,28 +78,28 @@ const request = (
   limit: number,
   [to, messages]: Parameters<sends.Request>,
 ): Effect.Effect<bigint, KafkaError> =>
-  Effect.flatMap(
-    connection.attempt(
+  connection
+    .attempt(
       `cannot send to ${place(to)}`,
       limit,
       () => sender.send({ acks: -1, timeout: connection.limits.request, compression, topic: to.topic, messages }),
       "OutcomeUnknown",
-    ),
-    ([answer]) => (answer?.baseOffset === undefined ? noPartition(to) : Effect.succeed(BigInt(answer.baseOffset))),
-  )
+    )
+    .pipe(
+      Effect.mapError((error) => (error.reason === "Unavailable" ? reclassify(error, "OutcomeUnknown") : error)),
+      Effect.flatMap(([answer]) =>
+        answer?.baseOffset === undefined ? noPartition(to) : Effect.succeed(BigInt(answer.baseOffset)),
+      ),
+    )
 
 interface Connected {
   readonly producer: KafkajsProducer
   readonly close: Effect.Effect<void>
 }
 
-/**
- * What a producer of kafkajs has given up may have been written, and its numbering of records is not to be trusted after that:
- * it would give the numbers of the lost batch to the next one, which the broker then takes for a repetition. So it is dropped,
- * and the next send has a new one.
- */
-const isDoubtful = ({ reason }: KafkaError): boolean =>
-  reason === "Unavailable" || reason === "OutcomeUnknown" || reason === "ProducerSpent" || reason === "Fenced"
+/** After these it is dropped, and the next send has a new one. */
+const isSpent = ({ reason }: KafkaError): boolean =>
+  reason === "OutcomeUnknown" || reason === "ProducerSpent" || reason === "Fenced"
 
 export const make = (
   connection: Connection,
@@ -146,7 +150,7 @@ export const make = (
             to,
             messages,
           ]).pipe(
-            Effect.catchIf(isDoubtful, (error) =>
+            Effect.catchIf(isSpent, (error) =>
               Effect.zipRight(drop(made), Effect.fail(reclassify(error, "OutcomeUnknown"))),
             ),
           )

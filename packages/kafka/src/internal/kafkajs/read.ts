@@ -75,12 +75,15 @@ export const make =
         const run = Runtime.runPromise(yield* Effect.runtime())
         const mailbox = yield* Mailbox.make<Chunk.Chunk<ConsumerRecord>, KafkaError>(1)
         let moves = 0
+        /** Why the last member was lost, while nothing has moved since. */
+        let lost: KafkaError | undefined
 
         const moveTo = (partition: number, next: bigint) => {
           const position = positions.get(partition)
           if (position === undefined || next <= position.next) return
           position.next = next
           moves++
+          lost = undefined
         }
 
         /** What is new of a batch: a member that had to join again may be given some of it twice. */
@@ -154,6 +157,11 @@ export const make =
         })
 
         yield* Effect.scoped(session).pipe(
+          Effect.tapError((error) =>
+            Effect.sync(() => {
+              lost = error
+            }),
+          ),
           Effect.retry({ schedule: Schedule.spaced("200 millis"), while: (error) => error.reason === "Unavailable" }),
           Effect.matchCauseEffect({ onFailure: (cause) => mailbox.failCause(cause), onSuccess: () => mailbox.end }),
           Effect.forkScoped,
@@ -163,6 +171,7 @@ export const make =
 
         const limit = connection.limits.start
         const stands = () => {
+          if (lost !== undefined) return lost
           const [partition, { end, next }] = [...positions].find(([, { end, next }]) => next < end) ?? [
             0,
             { end: 0n, next: 0n },

@@ -1,0 +1,187 @@
+import * as net from "node:net"
+import { afterAll, assert, beforeAll, it } from "@effect/vitest"
+import { Broker } from "@effect-marketo/kafka-broker"
+import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
+import { Chunk, Duration, Effect, Exit, Redacted, Scope, Stream } from "effect"
+import kafkajs from "kafkajs"
+import { KafkaClient, type KafkaError } from "../src/index.js"
+import { fresh, newTopic, send, text } from "./contract.js"
+
+const { AclOperationTypes: Operation, AclPermissionTypes, AclResourceTypes: Resource, ResourcePatternTypes } = kafkajs
+
+const startTimeout = Duration.seconds(1)
+
+/** How building the client fails, within its time and a little more. */
+const startError = (options: Omit<KafkaClient.Options, "startTimeout">) =>
+  Effect.gen(function* () {
+    const [time, error] = yield* Effect.timed(
+      Effect.flip(
+        Effect.scoped(Effect.provide(KafkaClient.KafkaClient, KafkaClient.layer({ ...options, startTimeout }))),
+      ),
+    )
+    assert.isBelow(Duration.toMillis(time), Duration.toMillis(startTimeout) + 1500)
+    return error
+  })
+
+describeWithOwnKafka("signing in", () => {
+  const scope = Effect.runSync(Scope.make())
+  let broker: Broker.Secured
+  let admin: ReturnType<kafkajs.Kafka["admin"]>
+
+  beforeAll(async () => {
+    broker = await Effect.runPromise(Scope.extend(Broker.make({ security: true }), scope))
+    admin = new kafkajs.Kafka({ brokers: [...broker.brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
+    await admin.connect()
+  })
+  afterAll(async () => {
+    await admin.disconnect()
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  })
+
+  const allow = (
+    username: string,
+    resourceType: kafkajs.AclResourceTypes,
+    resourceName: string,
+    operation: kafkajs.AclOperationTypes,
+  ) =>
+    Effect.zipRight(
+      Effect.promise(() =>
+        admin.createAcls({
+          acl: [
+            {
+              principal: `User:${username}`,
+              host: "*",
+              permissionType: AclPermissionTypes.ALLOW,
+              resourcePatternType: ResourcePatternTypes.PREFIXED,
+              resourceType,
+              resourceName,
+              operation,
+            },
+          ],
+        }),
+      ),
+      Effect.sleep("300 millis"),
+    )
+
+  const sasl = (mechanism: KafkaClient.Sasl["mechanism"], password?: string): KafkaClient.Sasl => {
+    const user = mechanism === "plain" ? broker.sasl.plain : broker.sasl.scram
+    return { mechanism, username: user.username, password: Redacted.make(password ?? user.password) }
+  }
+
+  it.live("works by each mechanism, and by TLS with the authority's certificate", () =>
+    Effect.gen(function* () {
+      for (const options of [
+        { brokers: broker.sasl.brokers, sasl: sasl("plain") },
+        { brokers: broker.sasl.brokers, sasl: sasl("scram-sha-256") },
+        { brokers: broker.sasl.brokers, sasl: sasl("scram-sha-512") },
+        { brokers: broker.tls.brokers, tls: { ca: broker.tls.ca } },
+      ]) {
+        yield* Effect.scoped(Effect.provide(KafkaClient.KafkaClient, KafkaClient.layer({ ...options, startTimeout })))
+      }
+    }),
+  )
+
+  it.live("with a wrong password is one error, and no secret is in it", () =>
+    Effect.gen(function* () {
+      for (const mechanism of ["plain", "scram-sha-256", "scram-sha-512"] as const) {
+        const error = yield* startError({ brokers: broker.sasl.brokers, sasl: sasl(mechanism, "mistaken-secret") })
+        assert.strictEqual(error.reason, "Misconfigured")
+        assert.include(error.message, "wrong user, password or mechanism")
+        assert.notInclude(JSON.stringify([error, error.message, String(error.cause)]), "mistaken-secret")
+      }
+    }),
+  )
+
+  it.live("to a listener of another kind is one error, which names what may be wrong", () =>
+    Effect.gen(function* () {
+      const cases: ReadonlyArray<
+        [what: string, options: KafkaClient.Options, reason: KafkaError.Reason, words: string]
+      > = [
+        ["SASL to plain", { brokers: broker.brokers, sasl: sasl("plain") }, "Misconfigured", "does not expect SASL"],
+        ["plain to SASL", { brokers: broker.sasl.brokers }, "Unavailable", "may expect TLS or SASL"],
+        ["plain to TLS", { brokers: broker.tls.brokers }, "Unavailable", "may expect TLS or SASL"],
+        ["TLS to plain", { brokers: broker.brokers, tls: true }, "Unavailable", "may expect TLS or SASL"],
+        ["unknown authority", { brokers: broker.tls.brokers, tls: true }, "Misconfigured", "as tls.ca"],
+      ]
+      for (const [what, options, reason, words] of cases) {
+        const error = yield* startError(options)
+        assert.strictEqual(error.reason, reason, what)
+        assert.include(error.message, words, what)
+      }
+    }),
+  )
+
+  it.scopedLive("an ACL that is missing is named, and with the ones of the README all works", () =>
+    Effect.gen(function* () {
+      const { username } = broker.sasl.scram
+      const topic = yield* Effect.provide(newTopic(), KafkaClient.layer({ brokers: broker.brokers }))
+      const transactionalId = fresh("id")
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const failure = <A>(effect: Effect.Effect<A, KafkaError.KafkaError, Scope.Scope>) =>
+          Effect.map(Effect.flip(Effect.scoped(effect)), ({ description, reason }) => `${reason}: ${description}`)
+        const write = Effect.flatMap(client.producer(), (producer) => send(producer, topic, ["a"]))
+        const transact = Effect.flatMap(client.transactionalProducer({ transactionalId }), (producer) =>
+          producer.transaction((transaction) => send(transaction, topic, ["b"])),
+        )
+        const reading = Stream.runCollect(client.read(topic))
+
+        assert.include(yield* failure(write), "Misconfigured: cannot start a producer")
+        assert.include(yield* failure(client.topic(topic)), "the user lacks an ACL on the topic")
+        assert.include(yield* failure(reading), "the user lacks an ACL on the topic")
+        yield* allow(username, Resource.TOPIC, "kafka-", Operation.WRITE)
+        yield* Effect.scoped(write)
+        const refused = yield* failure(transact)
+        assert.include(refused, "Unavailable")
+        assert.include(refused, "the user lacks the ACL for it (Write on the transactional id")
+        yield* allow(username, Resource.TRANSACTIONAL_ID, "kafka-", Operation.WRITE)
+        yield* Effect.scoped(transact)
+
+        assert.include(yield* failure(reading), "the user lacks the ACL for it")
+        yield* allow(username, Resource.GROUP, "effect-marketo-read-", Operation.READ)
+        assert.include(yield* failure(reading), "the user lacks an ACL on the topic")
+        yield* allow(username, Resource.TOPIC, "kafka-", Operation.READ)
+        assert.deepStrictEqual(Chunk.toReadonlyArray(yield* reading).map(text), ["a", "b"])
+
+        assert.include(yield* failure(client.topicConfig(topic)), "the user lacks an ACL on the topic")
+        yield* allow(username, Resource.TOPIC, "kafka-", Operation.DESCRIBE_CONFIGS)
+        yield* client.topicConfig(topic)
+        assert.include(yield* failure(client.createTopic({ name: fresh("new") })), "Misconfigured")
+        yield* allow(username, Resource.TOPIC, "kafka-", Operation.CREATE)
+        yield* client.createTopic({ name: fresh("new") })
+        assert.include(yield* failure(client.deleteRecords({ topic, partition: 0 }, 1n)), "the user lacks an ACL")
+        yield* allow(username, Resource.TOPIC, "kafka-", Operation.DELETE)
+        yield* client.deleteRecords({ topic, partition: 0 }, 1n)
+      }).pipe(
+        Effect.provide(
+          KafkaClient.layer({
+            brokers: broker.sasl.brokers,
+            sasl: sasl("scram-sha-512"),
+            startTimeout: Duration.seconds(1),
+          }),
+        ),
+      )
+    }),
+  )
+})
+
+it.scopedLive("brokers that refuse, are silent or do not exist are one error within startTimeout", () =>
+  Effect.gen(function* () {
+    const silent = yield* Effect.acquireRelease(
+      Effect.async<net.Server>((resume) => {
+        const server = net.createServer().listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.sync(() => server.close()),
+    )
+    const { port } = silent.address() as net.AddressInfo
+    const refusing = yield* startError({ brokers: ["127.0.0.1:1"] })
+    assert.deepStrictEqual([refusing.reason, refusing.code], ["Unavailable", "ECONNREFUSED"])
+    assert.include(refusing.message, "cannot connect to Kafka at 127.0.0.1:1")
+    const quiet = yield* startError({ brokers: [`127.0.0.1:${port}`] })
+    assert.strictEqual(quiet.reason, "Unavailable")
+    assert.include(quiet.message, "no answer within 1s")
+    const unknown = yield* startError({ brokers: ["nowhere.invalid:9092"] })
+    assert.strictEqual(unknown.reason, "Unavailable")
+    assert.include(unknown.message, "nowhere.invalid")
+  }),
+)
