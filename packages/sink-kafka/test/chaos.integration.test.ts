@@ -4,30 +4,58 @@
  *     CHAOS_ROUNDS=100 KAFKA_VERSION=3.9.2 npx vitest run --project sink-kafka chaos
  */
 import { assert, it } from "@effect/vitest"
-import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
+import { Broker } from "@effect-marketo/kafka-broker"
+import { describeWithKafka, describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Effect, Random } from "effect"
-import { chaos } from "./support/chaos.js"
+import { chaos, type Options } from "./support/chaos.js"
 
-const rounds = Number(process.env.CHAOS_ROUNDS ?? 20)
+const roundsOr = (usual: number): number => Number(process.env.CHAOS_ROUNDS ?? usual)
+
+const expectExact = (options: Options) =>
+  Effect.gen(function* () {
+    const seed = Math.floor(Math.random() * 2 ** 31)
+    const account = yield* Effect.withRandom(chaos(options), Random.make(seed))
+    const { ends, expected, missing, outOfOrder, repeated } = account
+    const words = `seed ${seed}: ${JSON.stringify(account)}`
+    assert.isAbove(expected, 0)
+    assert.deepStrictEqual({ missing, repeated, outOfOrder }, { missing: 0, repeated: 0, outOfOrder: 0 }, words)
+    assert.strictEqual(ends.at(-1), "done", words)
+    for (const end of ends.slice(0, -1)) assert.match(end, /^(Fenced|done)/, words)
+    if (process.env.CHAOS_ROUNDS !== undefined) yield* Effect.log(words)
+  })
 
 describeWithKafka("KafkaSink under chaos", (brokers) => {
+  const rounds = roundsOr(20)
+  it.scopedLive(
+    `killed and frozen ${rounds} times, nothing is missing, repeated or out of order`,
+    () => expectExact({ brokers, rounds, activities: 500 * rounds }),
+    60_000 + 5_000 * rounds,
+  )
+})
+
+describeWithOwnKafka("KafkaSink under chaos, on three nodes that are killed too", () => {
+  const rounds = roundsOr(8)
   it.scopedLive(
     `killed and frozen ${rounds} times, nothing is missing, repeated or out of order`,
     () =>
       Effect.gen(function* () {
-        const seed = Math.floor(Math.random() * 2 ** 31)
-        const account = yield* Effect.withRandom(
-          chaos({ brokers, rounds, activities: 2_000 * rounds }),
-          Random.make(seed),
-        )
-        const { ends, expected, missing, outOfOrder, repeated } = account
-        const words = `seed ${seed}: ${JSON.stringify(account)}`
-        process.stderr.write(`${words}\n`)
-        assert.isAbove(expected, 0)
-        assert.deepStrictEqual({ missing, repeated, outOfOrder }, { missing: 0, repeated: 0, outOfOrder: 0 }, words)
-        assert.strictEqual(ends.at(-1), "done", words)
-        for (const end of ends.slice(0, -1)) assert.match(end, /^Fenced/, words)
+        const cluster = yield* Broker.make({
+          nodes: 3,
+          settings: { "broker.session.timeout.ms": 2500, "broker.heartbeat.interval.ms": 400 },
+        })
+        let killed = 0
+        const killInTurn = Effect.gen(function* () {
+          const node = (killed % 3) + 1
+          yield* Effect.sleep(yield* Random.nextIntBetween(1_000, 3_000))
+          yield* cluster.kill(node)
+          killed++
+          yield* Effect.sleep("2500 millis")
+          yield* cluster.start(node)
+        })
+        const beside = Effect.orDie(Effect.forever(killInTurn))
+        yield* expectExact({ brokers: cluster.brokers, rounds, activities: 500 * rounds, beside })
+        assert.isAbove(killed, 0)
       }),
-    30_000 + 5_000 * rounds,
+    120_000 + 10_000 * rounds,
   )
 })
