@@ -103,11 +103,15 @@ describeWithOwnKafka("signing in", () => {
         ["TLS to plain", { brokers: broker.brokers, tls: true }, "Unavailable", "may expect TLS or SASL"],
         ["unknown authority", { brokers: broker.tls.brokers, tls: true }, "Misconfigured", "as tls.ca"],
       ]
-      for (const [what, options, reason, words] of cases) {
-        const error = yield* startError(options)
-        assert.strictEqual(error.reason, reason, what)
-        assert.include(error.message, words, what)
-      }
+      yield* Effect.forEach(
+        cases,
+        ([what, options, reason, words]) =>
+          Effect.map(startError(options), (error) => {
+            assert.strictEqual(error.reason, reason, what)
+            assert.include(error.message, words, what)
+          }),
+        { concurrency: "unbounded" },
+      )
     }),
   )
 
@@ -174,14 +178,15 @@ it.scopedLive("brokers that refuse, are silent or do not exist are one error wit
       (server) => Effect.sync(() => server.close()),
     )
     const { port } = silent.address() as net.AddressInfo
-    const refusing = yield* startError({ brokers: ["127.0.0.1:1"] })
-    assert.deepStrictEqual([refusing.reason, refusing.code], ["Unavailable", "ECONNREFUSED"])
-    assert.include(refusing.message, "cannot connect to Kafka at 127.0.0.1:1")
-    const quiet = yield* startError({ brokers: [`127.0.0.1:${port}`] })
-    assert.strictEqual(quiet.reason, "Unavailable")
-    assert.include(quiet.message, "no answer within 1s")
-    const unknown = yield* startError({ brokers: ["nowhere.invalid:9092"] })
-    assert.strictEqual(unknown.reason, "Unavailable")
-    assert.include(unknown.message, "nowhere.invalid")
+    const [refusing, quiet, unknown] = yield* Effect.all(
+      [["127.0.0.1:1"], [`127.0.0.1:${port}`], ["nowhere.invalid:9092"]].map((brokers) => startError({ brokers })),
+      { concurrency: "unbounded" },
+    )
+    assert.deepStrictEqual([refusing?.reason, refusing?.code], ["Unavailable", "ECONNREFUSED"])
+    assert.include(refusing?.message, "cannot connect to Kafka at 127.0.0.1:1")
+    assert.strictEqual(quiet?.reason, "Unavailable")
+    assert.include(quiet?.message, "no answer within 1s")
+    assert.strictEqual(unknown?.reason, "Unavailable")
+    assert.include(unknown?.message, "nowhere.invalid")
   }),
 )

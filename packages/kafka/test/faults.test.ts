@@ -110,10 +110,13 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
         const producer = yield* client.producer()
         const transactional = yield* client.transactionalProducer({ transactionalId: fresh("id") })
         const [time, reasons] = yield* Effect.timed(
-          Effect.all([
-            reasonOf(send(producer, topic, ["a"])),
-            reasonOf(transactional.transaction((transaction) => send(transaction, topic, ["a"]))),
-          ]),
+          Effect.all(
+            [
+              reasonOf(send(producer, topic, ["a"])),
+              reasonOf(transactional.transaction((transaction) => send(transaction, topic, ["a"]))),
+            ],
+            { concurrency: "unbounded" },
+          ),
         )
         assert.deepStrictEqual(reasons, ["OutcomeUnknown", "OutcomeUnknown"])
         assert.isBelow(Duration.toMillis(time), 4000)

@@ -16,7 +16,7 @@ import kafkajs from "kafkajs"
 import type { Options, SocketFactory, Transport } from "../../KafkaClient.js"
 import { KafkaError } from "../../KafkaError.js"
 import { toKafkaError } from "./errors.js"
-import { log } from "./logging.js"
+import * as logging from "./logging.js"
 
 /** In milliseconds. */
 export interface Limits {
@@ -68,7 +68,7 @@ export interface Connection {
   readonly persist: <A, R>(doing: string, attempt: Effect.Effect<A, KafkaError, R>) => Effect.Effect<A, KafkaError, R>
 }
 
-export const { AssignerProtocol, CompressionTypes, ConfigResourceTypes } = kafkajs
+export const { AssignerProtocol, CompressionTypes, ConfigResourceTypes, PartitionAssigners } = kafkajs
 
 /** A topic that was made a moment ago is not known to all brokers yet. */
 const topicAppears = Schedule.intersect(Schedule.spaced("100 millis"), Schedule.recurs(4))
@@ -114,6 +114,7 @@ const within = <A>(limit: number, call: () => Promise<A>, late: () => KafkaError
 export const make = (options: Options, transport: Transport): Effect.Effect<Connection> =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime()
+    const log = logging.make()
     const { clientId = "effect-marketo", sasl, tls: tlsOptions = false } = options
     const limits: Limits = {
       connect: Duration.toMillis(options.connectTimeout ?? "10 seconds"),

@@ -22,11 +22,28 @@ const kept = ["broker", "groupId", "topic", "partition", "error", "retryCount"] 
 /** kafkajs calls ERROR what it is going to try again; what it gives up comes as a failure of ours. */
 const levels: Readonly<Record<string, LogLevel>> = { ERROR: Level.Warning, WARN: Level.Warning }
 
-export const log = ({ label, log: line, namespace }: LogEntry): Effect.Effect<void> => {
-  const { message } = line
-  const annotations = Object.fromEntries(kept.flatMap((key) => (line[key] === undefined ? [] : [[key, line[key]]])))
-  return Effect.logWithLevel(
-    normal.some((each) => each.test(message)) ? Level.Debug : (levels[label] ?? Level.Debug),
-    `kafkajs ${namespace}: ${message}`,
-  ).pipe(Effect.annotateLogs(annotations))
+/** An outage says the same many times a second: each line once in this time, in milliseconds. */
+const quiet = 10_000
+
+/** Remembered lines, at most. */
+const maxRemembered = 100
+
+export const make = (): ((entry: LogEntry) => Effect.Effect<void>) => {
+  const loggedAt = new Map<string, number>()
+
+  const isRepeated = (text: string): boolean => {
+    const now = performance.now()
+    if (now - (loggedAt.get(text) ?? Number.NEGATIVE_INFINITY) < quiet) return true
+    if (loggedAt.size >= maxRemembered) loggedAt.clear()
+    loggedAt.set(text, now)
+    return false
+  }
+
+  return ({ label, log: line, namespace }) => {
+    const text = `kafkajs ${namespace}: ${line.message}`
+    const level = levels[label] ?? Level.Debug
+    const isQuiet = level === Level.Debug || normal.some((each) => each.test(line.message)) || isRepeated(text)
+    const annotations = Object.fromEntries(kept.flatMap((key) => (line[key] === undefined ? [] : [[key, line[key]]])))
+    return Effect.annotateLogs(Effect.logWithLevel(isQuiet ? Level.Debug : level, text), annotations)
+  }
 }
