@@ -11,7 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import type { EachBatchPayload } from "kafkajs"
+import type { EachBatchPayload, TopicOffsets } from "kafkajs"
 import type { PartitionBatch } from "../../Consumer.js"
 import type { KafkaError } from "../../KafkaError.js"
 import * as Progress from "./consumerProgress.js"
@@ -23,9 +23,17 @@ export interface Settings {
   readonly groupId: string
   readonly sessionTimeout: Duration.Duration
   readonly rebalanceTimeout: Duration.Duration
+  /** Commits at whichever broker is the group's coordinator now. */
+  readonly commitAtCoordinator: (membership: Membership, topics: TopicOffsets[]) => Promise<unknown>
   readonly offer: (batch: PartitionBatch) => void
   /** Ends the member. */
   readonly fail: (error: KafkaError) => void
+}
+
+/** By what the coordinator knows a member. */
+export interface Membership {
+  readonly memberId: string
+  readonly generation: number
 }
 
 export interface Assignment {
@@ -34,6 +42,8 @@ export interface Assignment {
   /** A request to join the group was answered. */
   readonly askedToJoin: () => void
   readonly joined: (memberId: string, partitions: ReadonlyArray<number>) => void
+  /** kafkajs tells the generation not when it has joined, but with what it does as a member. */
+  readonly actedAs: (membership: Membership) => void
   /** While batches are in hand kafkajs leaves the heartbeats to us. */
   readonly isBusy: () => boolean
   /** Sends a heartbeat when one is due and batches are in hand. To be run a few times in each interval. */
@@ -47,13 +57,11 @@ interface InHand {
   readonly progress: Progress.Progress
 }
 
-/** How the coordinator asks for a new join, by the `type` of kafkajs's error. */
-const newJoin = new Set<unknown>([
-  "REBALANCE_IN_PROGRESS",
-  "ILLEGAL_GENERATION",
-  "NOT_COORDINATOR_FOR_GROUP",
-  "UNKNOWN_MEMBER_ID",
-])
+/** How the coordinator says that it does not know the member, by the `type` of kafkajs's error. */
+const expelled = ["ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID"]
+
+/** How the coordinator asks for a new join. */
+const newJoin: ReadonlyArray<unknown> = [...expelled, "REBALANCE_IN_PROGRESS", "NOT_COORDINATOR_FOR_GROUP"]
 
 const typeOf = (cause: unknown): unknown => (cause as { readonly type?: unknown } | undefined)?.type
 
@@ -70,6 +78,8 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
     /** Partitions of which nobody can have worked on more than what is committed. */
     const clean = new Set<number>()
     let memberId: string | undefined
+    /** Unknown in a new generation until the first heartbeat or commit. */
+    let membership: Membership | undefined
     let joinRequests = 0
     /** That a new join is needed, since when, and kafkajs's error that says so. */
     let rebalance: { readonly error: unknown; readonly since: number } | undefined
@@ -87,29 +97,42 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
       for (const { progress } of inHand) progress.close()
     }
 
+    /**
+     * kafkajs commits at the coordinator that it has joined, also when that is gone; the one that takes over knows the members
+     * and takes their commits.
+     */
     const commit = (payload: EachBatchPayload, progress: Progress.Progress, offset: bigint): Effect.Effect<boolean> => {
       const { partition } = payload.batch
       const topics = [{ topic, partitions: [{ partition, offset: offset.toString() }] }]
-      const asError = (cause: unknown) => toKafkaError(`commit partition ${partition} of topic ${topic}`, cause)
+      const asError = (cause: unknown) => toKafkaError(`cannot commit partition ${partition} of topic ${topic}`, cause)
+      let isFirst = true
       return Effect.tryPromise({
-        try: () => payload.commitOffsetsIfNecessary({ topics }),
+        try: async () => {
+          if (isFirst || membership === undefined) await payload.commitOffsetsIfNecessary({ topics })
+          else await settings.commitAtCoordinator(membership, topics)
+        },
         catch: (cause) => cause,
       }).pipe(
+        Effect.tapError((cause) => {
+          isFirst = false
+          const type = typeOf(cause)
+          // a rebalance alone is refused only for a moment, while the members are told their partitions
+          if (progress.isHeld() && newJoin.includes(type) && type !== "REBALANCE_IN_PROGRESS") mustJoin(cause)
+          return Effect.void
+        }),
         Effect.retry({
           schedule: commitAgain,
           while: (cause) => {
             const type = typeOf(cause)
-            if (!progress.isHeld()) return false
-            // while the other members are being told their partitions; the other three are final
-            return newJoin.has(type) ? type === "REBALANCE_IN_PROGRESS" : asError(cause).isRetryable
+            if (!progress.isHeld() || expelled.includes(`${type}`)) return false
+            if (type === "NOT_COORDINATOR_FOR_GROUP") return membership !== undefined
+            return type === "REBALANCE_IN_PROGRESS" || asError(cause).isRetryable
           },
         }),
         Effect.match({
           onSuccess: () => true,
           onFailure: (cause) => {
-            if (!progress.isHeld()) return false
-            if (newJoin.has(typeOf(cause))) mustJoin(cause)
-            else fail(asError(cause))
+            if (progress.isHeld() && !newJoin.includes(typeOf(cause))) fail(asError(cause))
             return false
           },
         }),
@@ -187,11 +210,11 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
           heartbeatAt = now()
         },
         onFailure: (cause) => {
-          if (newJoin.has(typeOf(cause))) {
+          if (newJoin.includes(typeOf(cause))) {
             heartbeatAt = now()
             mustJoin(cause)
           } else {
-            const error = toKafkaError(`stay a member of group ${groupId}`, cause)
+            const error = toKafkaError(`cannot stay a member of group ${groupId}`, cause)
             if (!error.isRetryable || now() - heartbeatAt > sessionMillis) fail(error)
           }
         },
@@ -222,8 +245,12 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         // kafkajs may join while handlers run, when a partition moves to another broker
         for (const { partition, progress } of inHand) if (!kept.has(partition)) progress.lose()
         memberId = id
+        membership = undefined
         joinRequests = 0
         rebalance = undefined
+      },
+      actedAs: (current) => {
+        membership = current
       },
       isBusy: () => inHand.size > 0,
       beat: Effect.when(beat, () => inHand.size > 0),

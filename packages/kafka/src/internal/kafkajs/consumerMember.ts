@@ -7,9 +7,10 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import type { Broker, ConsumerCommitOffsetsEvent, ConsumerHeartbeatEvent } from "kafkajs"
 import type { PartitionBatch } from "../../Consumer.js"
 import { KafkaError } from "../../KafkaError.js"
-import type { Connection } from "./connection.js"
+import { type Connection, PartitionAssigners } from "./connection.js"
 import * as Assignment from "./consumerAssignment.js"
 import { toKafkaError } from "./errors.js"
 
@@ -52,6 +53,7 @@ export const run = (
     const fail = (error: KafkaError) => Deferred.unsafeDone(failure, Effect.fail(error))
 
     const kafka = yield* connection.open("steady")
+    let findCoordinator = (): Promise<Broker> => Promise.reject(new Error("no member yet"))
     const consumer = kafka.consumer({
       groupId,
       sessionTimeout: Duration.toMillis(sessionTimeout),
@@ -60,9 +62,27 @@ export const run = (
       ...readSize(partitions),
       maxWaitTimeInMs: maxWait,
       allowAutoTopicCreation: false,
+      // the default, which is given what finds the coordinator
+      partitionAssigners: [
+        (config) => {
+          findCoordinator = () => config.cluster.findGroupCoordinator({ groupId })
+          return PartitionAssigners.roundRobin(config)
+        },
+      ],
       retry: { ...connection.retry("steady"), restartOnFailure: () => Promise.resolve(false) },
     })
-    const assignment = yield* Assignment.make({ topic, groupId, sessionTimeout, rebalanceTimeout, offer, fail })
+    const assignment = yield* Assignment.make({
+      topic,
+      groupId,
+      sessionTimeout,
+      rebalanceTimeout,
+      commitAtCoordinator: async ({ generation, memberId }, topics) => {
+        const coordinator = await findCoordinator()
+        await coordinator.offsetCommit({ groupId, groupGenerationId: generation, memberId, topics })
+      },
+      offer,
+      fail,
+    })
 
     /** When a broker answered for the last time. */
     let heardAt = clock.unsafeCurrentTimeMillis()
@@ -74,6 +94,10 @@ export const run = (
       assignment.joined(payload.memberId, payload.memberAssignment[topic] ?? [])
       onJoined()
     })
+    const acted = ({ payload }: ConsumerHeartbeatEvent | ConsumerCommitOffsetsEvent) =>
+      assignment.actedAs({ memberId: payload.memberId, generation: payload.groupGenerationId })
+    consumer.on(consumer.events.HEARTBEAT, acted)
+    consumer.on(consumer.events.COMMIT_OFFSETS, acted)
     consumer.on(consumer.events.CRASH, ({ payload }) =>
       fail(toKafkaError(`cannot consume topic ${topic} as group ${groupId}`, payload.error)),
     )
