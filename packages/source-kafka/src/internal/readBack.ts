@@ -7,13 +7,10 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
+import * as outage from "./outage.js"
 
 /** Stored activities that are remembered, so that none is taken for another record that is equal to it. */
 const MAX_KNOWN = 12_000
-
-/** Between two looks; the looks themselves have been repeated by core. */
-const pause = Schedule.spaced("10 seconds")
 
 export interface Found {
   /** By position. */
@@ -32,8 +29,6 @@ export interface ReadBack {
   ) => Effect.Effect<Found, MarketoError.MarketoError>
 }
 
-export const isRetryable = (error: MarketoError.MarketoError): boolean => error.isRetryable
-
 export const make = (
   activities: CustomActivities.Service,
   { identity, maxCalls }: CustomActivities.UnknownPolicy,
@@ -47,15 +42,16 @@ export const make = (
     if (known.size > MAX_KNOWN) for (const oldest of known) return void known.delete(oldest)
   }
 
-  const look = (sent: ReadonlyArray<CustomActivity.CustomActivity>) =>
-    activities.readBack(Chunk.unsafeFromArray(sent), { identity, maxCalls, isKnown: (guid) => known.has(guid) }).pipe(
-      Effect.tapErrorTag("Unavailable", (error) =>
-        Effect.logWarning("reading custom activities back failed, trying again").pipe(
-          Effect.annotateLogs({ error: error.message }),
+  const look = (
+    sent: ReadonlyArray<CustomActivity.CustomActivity>,
+  ): Effect.Effect<CustomActivities.Found, MarketoError.MarketoError> =>
+    activities
+      .readBack(Chunk.unsafeFromArray(sent), { identity, maxCalls, isKnown: (guid) => known.has(guid) })
+      .pipe(
+        Effect.catchIf(outage.passes, (error) =>
+          Effect.zipRight(outage.wait("custom activities cannot be read back, waiting", error), look(sent)),
         ),
-      ),
-      Effect.retry({ schedule: pause, while: isRetryable }),
-    )
+      )
 
   return {
     note,

@@ -20,7 +20,8 @@ import type { Cause, Entry, Outcome, Slice } from "./batch.js"
 import { count } from "./count.js"
 import type { DeadLetters } from "./deadLetters.js"
 import type { Guard } from "./guard.js"
-import { isRetryable, type ReadBack } from "./readBack.js"
+import * as outage from "./outage.js"
+import type { ReadBack } from "./readBack.js"
 
 export interface Settings<R> {
   readonly topic: string
@@ -63,9 +64,6 @@ type Sendable = Entry & { readonly activity: CustomActivity.CustomActivity }
 
 /** Records that a run can have had in one call. */
 const MAX_COUNT = 300
-
-/** After core's own repeats, about one and a half minutes of them. */
-const OUTAGE_PAUSE = Duration.seconds(10)
 
 const retryPause = (retries: number) => Duration.seconds(Math.min(60, 2 ** (retries - 1)))
 
@@ -293,11 +291,8 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       if (only !== undefined) conclude(only, dead(error, false))
       return Effect.void
     }
-    return isRetryable(error)
-      ? Effect.logWarning("custom activities cannot be written, waiting; offsets stand still until then").pipe(
-          Effect.annotateLogs({ topic, error: error.message }),
-          Effect.zipRight(Effect.sleep(OUTAGE_PAUSE)),
-        )
+    return outage.passes(error)
+      ? outage.wait("custom activities cannot be written, waiting; offsets stand still until then", error)
       : Effect.fail(error)
   }
 

@@ -1,0 +1,730 @@
+import { assert, describe, it } from "@effect/vitest"
+import { CustomActivities, MarketoError } from "@effect-marketo/core"
+import { KafkaClient, type KafkaRecord } from "@effect-marketo/kafka"
+import { Simulator } from "@effect-marketo/simulator"
+import { CustomActivitySource, DeadLetter, type Progress } from "@effect-marketo/source-kafka"
+import {
+  Chunk,
+  Clock,
+  DateTime,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Metric,
+  Option,
+  Queue,
+  Schema,
+  Stream,
+  TestClock,
+} from "effect"
+import * as Feed from "./support/feed.js"
+import {
+  addCalls,
+  booking,
+  fill,
+  identity,
+  marketo,
+  now,
+  quiet,
+  record,
+  repeated,
+  stored,
+  take,
+  topics,
+} from "./support/kit.js"
+
+type Fault = Parameters<Simulator.Service["fault"]>[0]
+const match = { endpoint: "addCustomActivities" } as const
+
+const layer = (options: Simulator.Options = {}, policies: Parameters<typeof marketo>[1] = {}) =>
+  Layer.mergeAll(Feed.layer, marketo(options, policies), quiet).pipe(
+    Layer.provideMerge(Layer.effectDiscard(TestClock.setTime(DateTime.toEpochMillis(now)))),
+  )
+
+const range = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i)
+
+interface Place {
+  readonly topic: string
+  readonly dead: string
+}
+
+const source = <E = never, R = never>(
+  { dead, topic }: Place,
+  options: Partial<CustomActivitySource.Options<E, R>> = {},
+) => CustomActivitySource.stream<E, R>({ topic, groupId: topic, deadLetterTopic: dead, ...options })
+
+/** Time goes on by itself, a second at a time. */
+const flowing = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.raceFirst(effect, Effect.forever(Effect.zipRight(Effect.yieldNow(), TestClock.adjust("1 seconds"))))
+
+const letters = (topic: string) =>
+  Effect.flatMap(KafkaClient.KafkaClient, (client) =>
+    Effect.map(Stream.runCollect(client.read(topic)), (records) =>
+      Chunk.toReadonlyArray(records).map((one) => ({ ...Option.getOrThrow(DeadLetter.fromRecord(one)), record: one })),
+    ),
+  )
+
+const headerOf = ({ headers }: KafkaRecord.ConsumerRecord, name: string) => new TextDecoder().decode(headers[name]?.[0])
+
+const faults = (list: ReadonlyArray<Fault>) =>
+  Effect.flatMap(Simulator.Simulator, (simulator) => Effect.forEach(list, simulator.fault, { discard: true }))
+
+const total = (progress: Progress.Progress) => {
+  const { records, ...outcomes } = progress
+  assert.strictEqual(
+    Object.values(outcomes).reduce((sum, n) => sum + n),
+    records,
+  )
+  return progress
+}
+
+describe("a call", () => {
+  it.effect("takes 300 records or 1 MB, and each outcome is committed before the next call of its partition", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("calls", 3)
+      yield* fill(
+        place,
+        range(1_000).map((n) => record(n)),
+      )
+      const done = yield* flowing(take(1_000)(source(place)))
+      assert.deepStrictEqual(total(done), {
+        records: 1_000,
+        added: 1_000,
+        confirmed: 0,
+        deadLettered: 0,
+        parked: 0,
+        dropped: 0,
+      })
+      assert.deepStrictEqual(
+        (yield* addCalls).map(({ records }) => records),
+        [300, 300, 300, 100],
+      )
+      const { events } = yield* Feed.Feed
+      const claimed = new Map<number, number>()
+      for (const { partition, until, what } of events) {
+        if (what === "claim") {
+          assert.isFalse(claimed.has(partition))
+          claimed.set(partition, until)
+        } else if (what === "commit") {
+          assert.strictEqual(until, claimed.get(partition))
+          claimed.delete(partition)
+        }
+      }
+      assert.strictEqual((yield* stored).size, 1_000)
+      assert.strictEqual(repeated(yield* stored), 0)
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("keeps the order of each partition, whatever the number of calls in flight", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("order", 6)
+      yield* fill(
+        place,
+        range(2_000).map((n) => record(n)),
+      )
+      yield* flowing(take(2_000)(source(place, { batch: { maxCount: 17 } })))
+      const last = new Map<number, number>()
+      for (const name of (yield* stored).keys()) {
+        const n = Number(name.slice(2))
+        const lead = n % 50
+        assert.isAbove(n, last.get(lead) ?? -1)
+        last.set(lead, n)
+      }
+    }).pipe(Effect.provide(layer({ latency: "300 millis" }))),
+  )
+
+  it.effect("is cut by bytes too, and a record over 1 MB is a dead letter", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("bytes", 1, { "max.message.bytes": "4000000" })
+      const big = (n: number, bytes: number) => record(n, booking(n, { primaryAttributeValue: "x".repeat(bytes) }))
+      yield* fill(place, [...range(6).map((n) => big(n, 300_000)), big(6, 1_100_000), record(7)])
+      const done = yield* flowing(take(8)(source(place)))
+      assert.deepStrictEqual([done.added, done.deadLettered], [7, 1])
+      const sizes = (yield* addCalls).map(({ records }) => records)
+      assert.isTrue(sizes.every((size) => size <= 3))
+      const [letter] = yield* letters(place.dead)
+      assert.strictEqual(letter?.offset, 6n)
+      // the dead-letter topic takes no more than 1 MB: it has the beginning
+      assert.deepStrictEqual(
+        [letter?.isCut, Option.map(letter?.record.value ?? Option.none(), ({ length }) => length)],
+        [true, Option.some(1_000)],
+      )
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("waits for others up to maxWait, and no longer", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("wait", 1)
+      yield* fill(place, [record(1)])
+      const begun = yield* Clock.currentTimeMillis
+      yield* flowing(take(1)(source(place, { batch: { maxWait: "7 seconds" } })))
+      const [call] = yield* addCalls
+      assert.approximately((call?.at ?? 0) - begun, 7_000, 1_000)
+    }).pipe(Effect.provide(layer())),
+  )
+})
+
+describe("bad input", () => {
+  const bad: ReadonlyArray<readonly [string, KafkaRecord.ProducerRecord["value"], string, string]> = [
+    ["not JSON", "{", "undecodable", "record: must be JSON"],
+    ["not UTF-8", new Uint8Array([0xff, 0xfe]), "undecodable", "record: must be JSON"],
+    ["another shape", "[1]", "undecodable", "record: must be a JSON object"],
+    ["a tombstone", null, "undecodable", "the record has no value"],
+    [
+      "a date without a zone",
+      booking(0, { activityDate: "2026-01-20T10:00:00" }),
+      "undecodable",
+      "activityDate: must be a date and time with its zone, such as 2026-01-31T12:00:00Z",
+    ],
+    ["an unknown type", booking(0, { activityTypeId: 100_999 }), "1013", "[1013] object not found"],
+    ["an unknown lead", booking(0, { leadId: 7 }), "1004", "[1004] lead not found"],
+    [
+      "attributes over 64 KB",
+      booking(0, { attributes: [{ apiName: identity, value: "x".repeat(70_000) }] }),
+      "1049",
+      "[1049] attributes of the activity over 65,536 bytes",
+    ],
+  ]
+  for (const [what, value, code, message] of bad) {
+    it.effect(`${what} is a dead letter, and the rest goes on`, () =>
+      Effect.gen(function* () {
+        const place = yield* topics("bad", 1)
+        const headers = { "x-trace": ["a", "b"], "x-bytes": new Uint8Array([0, 255]) }
+        const key = new Uint8Array([1, 2, 3])
+        const one = { key, value, headers }
+        yield* fill(place, [one, ...range(10, 1).map((n) => ({ ...record(n), key })), one, { ...record(11), key }, one])
+        const done = yield* flowing(take(14)(source(place)))
+        assert.deepStrictEqual([done.added, done.deadLettered], [11, 3])
+        assert.deepStrictEqual(
+          [...(yield* stored).keys()],
+          range(11, 1).map((n) => `B-${n}`),
+        )
+        const all = yield* letters(place.dead)
+        assert.deepStrictEqual(
+          all.map(({ codes, offset, partition, topic }) => ({ codes, offset, partition, topic })),
+          [0n, 11n, 13n].map((offset) => ({ codes: [code], offset, partition: 0, topic: place.topic })),
+        )
+        const { record: letter } = all[0] as (typeof all)[number]
+        assert.strictEqual(headerOf(letter, DeadLetter.headers.message), message)
+        assert.strictEqual(
+          headerOf(letter, DeadLetter.headers.stage),
+          code === "undecodable" ? "VALUE_CONVERTER" : "TASK_PUT",
+        )
+        assert.strictEqual(headerOf(letter, DeadLetter.headers.attempts), "1")
+        assert.deepStrictEqual(letter.key, Option.some(key))
+        assert.deepStrictEqual(
+          Option.map(letter.value, (bytes) => [...bytes]),
+          value === null
+            ? Option.none()
+            : Option.some([...(typeof value === "string" ? new TextEncoder().encode(value) : value)]),
+        )
+        assert.deepStrictEqual(
+          letter.headers["x-trace"]?.map((bytes) => new TextDecoder().decode(bytes)),
+          ["a", "b"],
+        )
+        assert.deepStrictEqual([...(letter.headers["x-bytes"]?.[0] ?? [])], [0, 255])
+        if (code !== "undecodable") assert.match(headerOf(letter, DeadLetter.headers.requestId), /\S/)
+      }).pipe(Effect.provide(layer())),
+    )
+  }
+
+  it.effect("a decoder of the user's fails with what it likes, and may look things up", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("decode", 1)
+      yield* fill(place, [
+        { key: "k", value: `{"email":"a@example.com","n":1}` },
+        { key: "k", value: `{"email":"nobody@example.com","n":2}` },
+        { key: "k", value: `{"email":"a@example.com"}` },
+      ])
+      const Message = Schema.parseJson(Schema.Struct({ email: Schema.String, n: Schema.Int }))
+      class NoLead extends Schema.TaggedError<NoLead>()("NoLead", {}) {}
+      const decode = ({ value }: KafkaRecord.ConsumerRecord) =>
+        Effect.gen(function* () {
+          const { email, n } = yield* Schema.decodeUnknown(Message)(
+            new TextDecoder().decode(Option.getOrUndefined(value)),
+          )
+          if (email !== "a@example.com") return yield* new NoLead()
+          return {
+            leadId: 100_001,
+            activityDate: now,
+            activityTypeId: 100_001,
+            primaryAttributeValue: "Canoe",
+            attributes: [{ apiName: identity, value: `B-${n}` }],
+          }
+        })
+      const done = yield* flowing(take(3)(source(place, { decode })))
+      assert.deepStrictEqual([done.added, done.deadLettered], [1, 2])
+      assert.deepStrictEqual(
+        (yield* letters(place.dead)).map(({ record }) => headerOf(record, DeadLetter.headers.exception)),
+        ["NoLead", "ParseError"],
+      )
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("when Marketo refuses a whole call for one record, the record is found in halves", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("halves", 1)
+      const value = booking(5, { primaryAttributeValue: "x", attributes: [{ apiName: "", value: 1 }] })
+      const decode = (one: KafkaRecord.ConsumerRecord) =>
+        Effect.sync(() => {
+          const json = JSON.parse(new TextDecoder().decode(Option.getOrUndefined(one.value)))
+          return { ...json, activityDate: now }
+        })
+      yield* fill(
+        place,
+        range(20).map((n) => (n === 5 ? record(n, value) : { ...record(n), key: "k" })),
+      )
+      const done = yield* flowing(take(20)(source(place, { decode })))
+      assert.deepStrictEqual([done.added, done.deadLettered], [19, 1])
+      assert.deepStrictEqual(
+        [...(yield* stored).values()],
+        range(19).map(() => 1),
+      )
+    }).pipe(Effect.provide(layer())),
+  )
+})
+
+describe("what Marketo skips", () => {
+  const skipping = (code: string, times: number) => {
+    let calls = 0
+    return Layer.map(layer(), (context) => context).pipe(
+      Layer.flatMap((context) => {
+        const activities = Layer.succeedContext(context)
+        const wrapped = Layer.effect(
+          CustomActivities.CustomActivities,
+          Effect.map(CustomActivities.CustomActivities, (service) => ({
+            ...service,
+            add: (batch, options) =>
+              Effect.map(service.add(batch, options), (results) =>
+                ++calls > times
+                  ? results
+                  : (Chunk.map(results, (result, i) =>
+                      i === 0 ? { _tag: "Skipped" as const, codes: [{ code, message: "" }], requestId: "r" } : result,
+                    ) as typeof results),
+              ),
+          })),
+        )
+        return Layer.provideMerge(wrapped, activities)
+      }),
+    )
+  }
+
+  it.effect("is dropped by policy, and counted", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("drop", 1)
+      yield* fill(place, [record(1, booking(1, { leadId: 7 })), record(2)])
+      const done = yield* flowing(take(2)(source(place, { skipped: { "1004": "drop" } })))
+      assert.deepStrictEqual([done.added, done.dropped], [1, 1])
+      assert.deepStrictEqual(yield* letters(place.dead), [])
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("ends the stream by policy; what came before is committed", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("fail", 1)
+      yield* fill(place, [
+        ...range(3).map((n) => ({ ...record(n), key: "k" })),
+        { key: "k", value: booking(9, { leadId: 7 }) },
+      ])
+      const error = yield* Effect.flip(flowing(take(9)(source(place, { skipped: { "1004": "fail" } }))))
+      assert.strictEqual(error._tag, "SourceError")
+      assert.include(error.message, "offset 3 of partition 0")
+      assert.strictEqual((yield* Feed.Feed).committed(0), 3)
+      assert.deepStrictEqual(yield* letters(place.dead), [])
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("is sent again by policy, and blocks its partition until it is taken", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("retry", 1)
+      yield* fill(
+        place,
+        range(20).map((n) => ({ ...record(n), key: "k" })),
+      )
+      const feed = yield* Feed.Feed
+      const done = yield* flowing(take(20)(source(place, { batch: { maxCount: 10 } })))
+      assert.strictEqual(done.added, 20)
+      // the skipped one alone, after 1, 2 and 4 seconds, and nothing of its partition in between
+      const calls = yield* addCalls
+      assert.deepStrictEqual(
+        calls.map(({ records }) => records),
+        [10, 1, 1, 10],
+      )
+      // nothing was claimed while it waited
+      assert.isTrue(feed.events.some(({ what }) => what === "release"))
+      assert.strictEqual(feed.claimed(), 0)
+    }).pipe(Effect.provide(skipping("719", 2))),
+  )
+})
+
+describe("an outage", () => {
+  it.effect(
+    "of ten minutes is waited for: nothing is claimed meanwhile, no dead letter, nothing lost or repeated",
+    () =>
+      Effect.gen(function* () {
+        const place = yield* topics("outage", 4)
+        yield* fill(
+          place,
+          range(1_500).map((n) => record(n)),
+        )
+        yield* faults([{ fault: "error", code: "608", match, every: 1, times: 200 }])
+        const feed = yield* Feed.Feed
+        const fiber = yield* Effect.fork(take(1_500)(source(place, { unknown: { identity, visibilityDelay: 0 } })))
+        let free = 0
+        for (let minute = 0; minute < 10; minute++) {
+          yield* TestClock.adjust("1 minutes")
+          if (feed.claimed() === 0) free++
+        }
+        assert.strictEqual(free, 10)
+        assert.isTrue(Option.isNone(yield* Fiber.poll(fiber)))
+        const done = yield* flowing(Fiber.join(fiber))
+        assert.strictEqual(done.added, 1_500)
+        assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [1_500, 0])
+        assert.deepStrictEqual(yield* letters(place.dead), [])
+      }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("with a rebalance in it: what was taken away is left alone, and written once by its new owner", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("outage-rebalance", 4)
+      yield* fill(
+        place,
+        range(1_000).map((n) => record(n)),
+      )
+      yield* faults([{ fault: "error", code: "608", match, every: 1, times: 60 }])
+      const feed = yield* Feed.Feed
+      const fiber = yield* Effect.fork(take(1_000)(source(place)))
+      yield* TestClock.adjust("90 seconds")
+      yield* feed.rebalance
+      yield* flowing(Fiber.join(fiber))
+      assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [1_000, 0])
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("a daily quota that is used up is asked for again now and then, until it is there", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("quota", 2)
+      yield* fill(
+        place,
+        range(700).map((n) => record(n)),
+      )
+      yield* faults([{ fault: "error", code: "607", match, every: 1, times: 30 }])
+      const begun = yield* Clock.currentTimeMillis
+      const done = yield* Effect.raceFirst(
+        take(700)(source(place)),
+        Effect.forever(Effect.zipRight(Effect.yieldNow(), TestClock.adjust("5 minutes"))),
+      )
+      assert.strictEqual(done.added, 700)
+      const hours = ((yield* Clock.currentTimeMillis) - begun) / 3_600_000
+      assert.isAbove(hours, 2)
+      assert.isBelow(hours, 5)
+      assert.strictEqual(repeated(yield* stored), 0)
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("credentials or a permission that are refused end the stream, and nothing becomes a dead letter", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("permission", 1)
+      yield* fill(
+        place,
+        range(10).map((n) => record(n)),
+      )
+      yield* faults([{ fault: "error", code: "603", match }])
+      const error = yield* Effect.flip(flowing(take(10)(source(place))))
+      assert.strictEqual(error._tag, "Unauthorized")
+      assert.deepStrictEqual(yield* letters(place.dead), [])
+      const feed = yield* Feed.Feed
+      assert.deepStrictEqual([feed.claimed(), feed.committed(0)], [0, 0])
+    }).pipe(Effect.provide(layer())),
+  )
+})
+
+describe("a call without an answer", () => {
+  const lost: Fault = { fault: "cut", executed: true, match }
+  const never: Fault = { fault: "cut", executed: false, match }
+
+  it.effect("that was executed is found: nothing is repeated", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("found", 2)
+      yield* fill(
+        place,
+        range(500).map((n) => record(n)),
+      )
+      yield* faults([lost])
+      const done = yield* flowing(take(500)(source(place, { onAssign: "write" })))
+      assert.strictEqual(done.added + done.confirmed, 500)
+      assert.isAbove(done.confirmed, 100)
+      assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [500, 0])
+    }).pipe(Effect.provide(layer({ visibilityDelay: "50 seconds" }))),
+  )
+
+  it.effect("that was not executed is sent again when an identity says so", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("resend", 1)
+      yield* fill(
+        place,
+        range(300).map((n) => record(n)),
+      )
+      yield* faults([never])
+      const done = yield* flowing(take(300)(source(place, { onAssign: "write", unknown: { identity } })))
+      assert.strictEqual(done.added, 300)
+      assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [300, 0])
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("is parked without an identity, as a dead letter that says so", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("parked", 1)
+      yield* fill(
+        place,
+        range(3).map((n) => record(n)),
+      )
+      yield* faults([never])
+      const done = yield* flowing(take(3)(source(place)))
+      assert.deepStrictEqual([done.parked, done.deadLettered], [3, 0])
+      const all = yield* letters(place.dead)
+      assert.isTrue(all.every(({ mayBeStored }) => mayBeStored) && all.length === 3)
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("ends the stream by policy, nothing committed", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("doubt", 1)
+      yield* fill(
+        place,
+        range(3).map((n) => record(n)),
+      )
+      yield* faults([never])
+      const error = yield* Effect.flip(flowing(take(3)(source(place, { unknown: { notFound: "fail" } }))))
+      assert.strictEqual(error._tag, "Unavailable")
+      assert.strictEqual((yield* Feed.Feed).committed(0), 0)
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("is looked up for as long as Marketo is away, and is claimed until it is settled", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("away", 1)
+      yield* fill(
+        place,
+        range(100).map((n) => record(n)),
+      )
+      yield* faults([lost, { fault: "http", status: 502, match: { endpoint: "types" }, every: 1, times: 40 }])
+      const feed = yield* Feed.Feed
+      const fiber = yield* Effect.fork(take(100)(source(place, { onAssign: "write", unknown: { identity } })))
+      yield* TestClock.adjust("31 seconds")
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual(feed.claimed(), 100)
+      const done = yield* flowing(Fiber.join(fiber))
+      assert.strictEqual(done.confirmed, 100)
+      assert.strictEqual(repeated(yield* stored), 0)
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("604 is sent again in halves", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("604", 1)
+      yield* fill(
+        place,
+        range(80).map((n) => record(n)),
+      )
+      yield* faults([{ fault: "error", code: "604", match }])
+      yield* flowing(take(80)(source(place, { onAssign: "write", unknown: { identity } })))
+      assert.deepStrictEqual(
+        (yield* addCalls).map(({ records }) => records),
+        [80, 40, 40],
+      )
+    }).pipe(Effect.provide(layer())),
+  )
+})
+
+describe("after an assignment", () => {
+  /** An earlier run that was killed after its calls, before its commits. */
+  const earlier = (count: number) =>
+    Effect.flatMap(CustomActivities.CustomActivities, (activities) =>
+      activities.add(
+        Chunk.map(Chunk.range(0, count - 1), (n) => ({
+          leadId: 100_000 + (n % 50),
+          activityDate: DateTime.unsafeMake("2026-01-20T10:00:00Z"),
+          activityTypeId: 100_001,
+          primaryAttributeValue: "Sea Kayak",
+          attributes: [
+            { apiName: identity, value: `B-${n}` },
+            { apiName: "rentalHours", value: 1.5 },
+          ],
+        })),
+      ),
+    )
+
+  it.effect("what an earlier run has written is found, when it is visible, and not written again", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("assign", 1)
+      yield* fill(
+        place,
+        range(400).map((n) => ({ ...record(n), key: "k" })),
+      )
+      yield* earlier(250)
+      const begun = yield* Clock.currentTimeMillis
+      const done = yield* flowing(take(400)(source(place, { unknown: { identity } })))
+      assert.deepStrictEqual([done.confirmed, done.added], [250, 150])
+      assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [400, 0])
+      // records that can have been in flight waited until all that was written is visible
+      assert.isAtLeast((yield* Clock.currentTimeMillis) - begun, 120_000)
+      // and were looked up once; the others were not
+      const simulator = yield* Simulator.Simulator
+      const looks = (yield* simulator.calls).filter(({ endpoint }) => endpoint === "pagingtoken")
+      assert.strictEqual(looks.length, 2)
+    }).pipe(Effect.provide(layer({ visibilityDelay: "100 seconds" }))),
+  )
+
+  it.effect("without reading back it is written again", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("write", 1)
+      yield* fill(
+        place,
+        range(400).map((n) => ({ ...record(n), key: "k" })),
+      )
+      yield* earlier(250)
+      const done = yield* flowing(take(400)(source(place, { unknown: { identity }, onAssign: "write" })))
+      assert.strictEqual(done.added, 400)
+      assert.strictEqual(repeated(yield* stored), 250)
+    }).pipe(Effect.provide(layer())),
+  )
+})
+
+describe("dead letters", () => {
+  it.effect("a missing topic is an error at once", () =>
+    Effect.gen(function* () {
+      const { topic } = yield* topics("missing", 1)
+      const error = yield* Effect.flip(take(1)(source({ topic, dead: "nowhere" })))
+      assert.strictEqual(error._tag, "KafkaError")
+      assert.include(error.message, "there is no topic nowhere for dead letters")
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("more than the guard allows end the stream before they flood the topic", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("guard", 1)
+      const bad = (n: number) => ({ key: "k", value: `bad ${n}` })
+      yield* fill(place, [
+        ...range(4).map(bad),
+        ...range(20).map((n) => ({ ...record(n), key: "k" })),
+        ...range(6).map(bad),
+      ])
+      const error = yield* Effect.flip(
+        flowing(take(30)(source(place, { guard: { max: 5, of: 10 }, batch: { maxCount: 8 } }))),
+      )
+      assert.strictEqual(error._tag, "SourceError")
+      assert.include(error.message, "more than 5 of the last 10")
+      assert.strictEqual((yield* letters(place.dead)).length, 4)
+      assert.strictEqual((yield* Feed.Feed).committed(0), 24)
+    }).pipe(Effect.provide(layer())),
+  )
+})
+
+describe("the end", () => {
+  it.effect("a call in flight is waited for and committed; nothing else is begun", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("stop", 1)
+      yield* fill(
+        place,
+        range(900).map((n) => ({ ...record(n), key: "k" })),
+      )
+      const fiber = yield* Effect.fork(take(900)(source(place)))
+      yield* TestClock.adjust("25 seconds")
+      const feed = yield* Feed.Feed
+      assert.deepStrictEqual([feed.claimed(), feed.committed(0)], [300, 300])
+      yield* flowing(Fiber.interrupt(fiber))
+      assert.deepStrictEqual([feed.claimed(), feed.committed(0)], [0, 600])
+      assert.strictEqual((yield* stored).size, 600)
+    }).pipe(Effect.provide(layer({ latency: "10 seconds" }))),
+  )
+
+  it.effect("a call that takes longer than the drain is left, uncommitted", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("drain", 1)
+      yield* fill(
+        place,
+        range(300).map((n) => ({ ...record(n), key: "k" })),
+      )
+      const fiber = yield* Effect.fork(take(300)(source(place, { drain: "5 seconds" })))
+      yield* TestClock.adjust("1 seconds")
+      const begun = yield* Clock.currentTimeMillis
+      yield* flowing(Fiber.interrupt(fiber))
+      assert.isAtMost((yield* Clock.currentTimeMillis) - begun, 7_000)
+      const feed = yield* Feed.Feed
+      assert.deepStrictEqual([feed.claimed(), feed.committed(0)], [0, 0])
+    }).pipe(Effect.provide(layer({ latency: "30 seconds" }))),
+  )
+
+  it.effect("in an outage there is nothing to wait for", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("stop-outage", 1)
+      yield* fill(
+        place,
+        range(300).map((n) => ({ ...record(n), key: "k" })),
+      )
+      yield* faults([{ fault: "error", code: "608", match, every: 1 }])
+      const fiber = yield* Effect.fork(take(300)(source(place)))
+      yield* TestClock.adjust("1 minutes")
+      const exit = yield* Fiber.interrupt(fiber) // no time passes
+      assert.isTrue(Exit.isInterrupted(exit))
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("a reader that is slow holds the source up", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("slow", 1)
+      yield* fill(
+        place,
+        range(3_000).map((n) => ({ ...record(n), key: "k" })),
+      )
+      const seen = yield* Queue.bounded<Progress.Progress>(1)
+      const fiber = yield* Effect.fork(
+        Stream.runForEach(source(place, { batch: { maxCount: 10 }, concurrency: 2 }), (progress) =>
+          Queue.offer(seen, progress),
+        ),
+      )
+      yield* TestClock.adjust("10 minutes")
+      assert.isBelow((yield* Feed.Feed).committed(0), 100)
+      yield* flowing(Fiber.interrupt(fiber))
+    }).pipe(Effect.provide(layer())),
+  )
+})
+
+describe("options", () => {
+  for (const [options, field] of [
+    [{ concurrency: 0 }, "concurrency"],
+    [{ batch: { maxCount: 0 } }, "batch.maxCount"],
+    [{ guard: { max: 1.5, of: 10 } }, "guard.max"],
+    [{ guard: { max: 1, of: 0 } }, "guard.of"],
+    [{ rebalanceTimeout: "129 seconds" }, "rebalanceTimeout"],
+  ] as const) {
+    it.effect(`${JSON.stringify(options)} is refused`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(take(1)(source({ topic: "t", dead: "d" }, options)))
+        assert.instanceOf(error, MarketoError.InvalidRequest)
+        assert.strictEqual((error as MarketoError.InvalidRequest).field, field)
+      }).pipe(Effect.provide(layer())),
+    )
+  }
+})
+
+it.effect("metrics count what was committed, by outcome", () =>
+  Effect.gen(function* () {
+    const place = yield* topics("metrics", 1)
+    yield* fill(place, [...range(5).map((n) => ({ ...record(n), key: "k" })), { key: "k", value: "{" }])
+    yield* flowing(take(6)(source(place)))
+    const counted = (yield* Metric.snapshot).flatMap(({ metricKey, metricState }) =>
+      metricKey.name === "marketo_source_records_total" && metricKey.tags.some(({ value }) => value === place.topic)
+        ? [
+            [
+              metricKey.tags.find(({ key }) => key === "outcome")?.value,
+              (metricState as unknown as { count: number }).count,
+            ],
+          ]
+        : [],
+    )
+    assert.deepStrictEqual(Object.fromEntries(counted), { added: 5, deadLettered: 1 })
+  }).pipe(Effect.provide(layer())),
+)
