@@ -111,6 +111,23 @@ module.exports = {
       },
       to: { path: "^crypto$" },
     },
+    {
+      name: "kafkajs-behind-the-port",
+      comment: "Its names and types stay in one folder, so that a second client could stand beside it.",
+      severity: "error",
+      from: { path: "^packages/[^/]+/src/", pathNot: "^packages/(kafka/src/internal/kafkajs|benchmarks/src)/" },
+      to: { path: "node_modules/kafkajs/" },
+    },
+    {
+      name: "kafkajs-imported-once",
+      comment: "One module makes its clients and sets what it would leave to defaults; the others know its types.",
+      severity: "error",
+      from: {
+        path: "^packages/kafka/src/internal/kafkajs/",
+        pathNot: "^packages/kafka/src/internal/kafkajs/connection\\.ts$",
+      },
+      to: { path: "node_modules/kafkajs/", dependencyTypesNot: ["type-only"] },
+    },
   ],
   options: {
     tsPreCompilationDeps: true,
