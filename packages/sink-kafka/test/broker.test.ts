@@ -5,7 +5,7 @@ import { KafkaClient, Partitioner } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { KafkaSink, RecordTooLarge } from "@effect-marketo/sink-kafka"
 import { SinkSuite } from "@effect-marketo/sink-testing"
-import { Chunk, Context, Effect, Either, Fiber, Layer, Option } from "effect"
+import { Chunk, Context, Effect, Either, Fiber, Layer, Logger, LogLevel, Option, type Scope } from "effect"
 import { following, headerOf, readAll, textOf, unique } from "./support/kafka.js"
 import * as sockets from "./support/sockets.js"
 
@@ -53,10 +53,15 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
     return { client, prefix, topic, open, expectStored }
   })
 
+  /** A real broker, real time, and no log: what it would say is the faults that are made here. */
+  const live = <E>(name: string, test: Effect.Effect<void, E, Scope.Scope>) =>
+    it.scopedLive(name, () => Effect.provide(test, Logger.minimumLogLevel(LogLevel.None)))
+
   const sequenceOf = ({ checkpoint }: ActivitySink.Writer) =>
     Option.match(checkpoint, { onNone: () => 0, onSome: ({ sequence }) => sequence })
 
-  it.scopedLive("settles lost answers and requests that never went out, with no repeat", () =>
+  live(
+    "settles lost answers and requests that never went out, with no repeat",
     Effect.gen(function* () {
       const { expectStored, open } = yield* fresh
       const faulty = sockets.make()
@@ -80,7 +85,8 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
     }),
   )
 
-  it.scopedLive("of two copies that write at once, the older ends as Fenced, and the data are exact", () =>
+  live(
+    "of two copies that write at once, the older ends as Fenced, and the data are exact",
     Effect.gen(function* () {
       const { expectStored, open } = yield* fresh
       const copy = Effect.scoped(
@@ -99,7 +105,8 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
     }),
   )
 
-  it.scopedLive("after its transaction grew too old it goes on, or is Fenced when somebody took over", () =>
+  live(
+    "after its transaction grew too old it goes on, or is Fenced when somebody took over",
     Effect.gen(function* () {
       const expired = (isTakenOver: boolean) =>
         Effect.gen(function* () {
@@ -126,7 +133,8 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
     }),
   )
 
-  it.scopedLive("finds its newest checkpoint among aborted ones, over many short segments", () =>
+  live(
+    "finds its newest checkpoint among aborted ones, over many short segments",
     Effect.gen(function* () {
       const { client, expectStored, open, prefix } = yield* fresh
       const checkpointTopic = `${prefix}-checkpoints`
@@ -154,7 +162,8 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
     }),
   )
 
-  it.scopedLive("writes a page of more than a megabyte for one partition, compressed or not", () =>
+  live(
+    "writes a page of more than a megabyte for one partition, compressed or not",
     Effect.gen(function* () {
       for (const compression of ["none", "gzip"] as const) {
         const { client, open, topic } = yield* fresh
@@ -171,7 +180,8 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
     }),
   )
 
-  it.scopedLive("a record that the broker does not take fails with its identity, or goes to the rejected topic", () =>
+  live(
+    "a record that the broker does not take fails with its identity, or goes to the rejected topic",
     Effect.gen(function* () {
       const { client, open, prefix, topic } = yield* fresh
       const [text = "", other = ""] = SinkSuite.texts(2)

@@ -25,5 +25,5 @@ const harness = <E>(kafka: Layer.Layer<KafkaClient.KafkaClient, E>) =>
 SinkSuite.suite({ name: "KafkaSink in memory", harness: harness(KafkaClient.layerMemory) })
 
 describeWithKafka("KafkaSink", (brokers) => {
-  SinkSuite.suite({ name: "on a broker", harness: harness(KafkaClient.layer({ brokers })), rounds: 5 })
+  SinkSuite.suite({ name: "on a broker", harness: harness(KafkaClient.layer({ brokers })), rounds: 4 })
 })

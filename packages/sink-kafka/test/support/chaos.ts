@@ -5,7 +5,7 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { KafkaClient } from "@effect-marketo/kafka"
 import { Simulator } from "@effect-marketo/simulator"
-import { Context, Effect, Layer, Random, type Scope } from "effect"
+import { Context, Effect, Fiber, Layer, Random, type Scope } from "effect"
 import { build } from "esbuild"
 import { readAll, textOf, unique } from "./kafka.js"
 
@@ -80,8 +80,9 @@ export interface Account {
 const types = [1, 2, 6, 7, 8, 9, 10, 11]
 
 /** Starts copies in turn, each while the one before it works, and kills or freezes that one at a moment of chance. */
-const disturb = (start: Effect.Effect<Copy, never, Scope.Scope>, rounds: number) =>
+const disturb = (start: Effect.Effect<Copy, never, Scope.Scope>, rounds: number, beside: Effect.Effect<never>) =>
   Effect.gen(function* () {
+    const disturbance = yield* Effect.forkScoped(beside)
     const frozen: Array<Copy> = []
     const go = (copy: Copy) =>
       Effect.promise(async () => {
@@ -112,6 +113,7 @@ const disturb = (start: Effect.Effect<Copy, never, Scope.Scope>, rounds: number)
         copy.process.kill("SIGKILL")
       }
     }
+    yield* Fiber.interrupt(disturbance)
     yield* go(standby)
     const ends = yield* Effect.forEach(
       [...frozen, standby],
@@ -119,7 +121,7 @@ const disturb = (start: Effect.Effect<Copy, never, Scope.Scope>, rounds: number)
         Effect.as(
           Effect.timeoutOption(
             Effect.promise(() => copy.ended),
-            "60 seconds",
+            "3 minutes",
           ),
           copy,
         ),
@@ -170,7 +172,7 @@ export const chaos = ({
     yield* client.createTopic({ name: topic, partitions: 4 })
     const args = [brokers.join(), simulator.url, simulator.clientSecret, topic, prefix, types.join()]
     yield* bundle
-    const disturbed = yield* Effect.raceFirst(disturb(startCopy(args), rounds), beside)
+    const disturbed = yield* disturb(startCopy(args), rounds, beside)
     // readers may see the newest commit a moment after its answer
     yield* Effect.sleep("1 second")
     const expected = (yield* simulator.activities).filter(({ activityTypeId }) => types.includes(activityTypeId))
