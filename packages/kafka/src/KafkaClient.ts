@@ -1,6 +1,28 @@
 /**
  * A Kafka cluster as an Effect service: producers, transactions, reading, committable consumption, topics.
  *
+ * @example
+ * import { KafkaClient } from "@effect-marketo/kafka"
+ * import { Config, Effect } from "effect"
+ *
+ * const KafkaLive = KafkaClient.layerConfig({
+ *   brokers: Config.array(Config.string(), "KAFKA_BROKERS"),
+ *   sasl: {
+ *     mechanism: Config.succeed("scram-sha-512" as const),
+ *     username: Config.string("KAFKA_USER"),
+ *     password: Config.redacted("KAFKA_PASSWORD")
+ *   },
+ *   tls: Config.succeed(true)
+ * })
+ *
+ * export const program = Effect.gen(function* () {
+ *   const client = yield* KafkaClient.KafkaClient
+ *   const producer = yield* client.transactionalProducer({ transactionalId: "example" })
+ *   yield* producer.transaction((transaction) =>
+ *     transaction.send({ topic: "greetings", partition: 0 }, [{ key: "en", value: "hello" }])
+ *   )
+ * }).pipe(Effect.scoped, Effect.provide(KafkaLive))
+ *
  * @since 0.1.0
  */
 import type { Socket } from "node:net"
@@ -133,12 +155,18 @@ export interface Service {
   /**
    * What is committed in a topic, or in one partition of it, from its beginning to where its end was when the stream
    * started; transactions that are open or aborted are not seen. In the order of each partition. Fails as `Unavailable`
-   * when the end is not reached for a while, and never ends early.
+   * when nothing moves for `startTimeout`, and never ends early.
+   *
+   * A commit is answered before its records become visible: a read that begins within milliseconds may miss it. One that
+   * begins after a new producer of the same transactional id was made misses nothing of the older ones.
+   *
+   * kafkajs reads only as a member of a group: each read has one of its own, `<clientId>-read-<uuid>`, deleted afterwards.
+   * A broker lets the first member of a group wait for others, `group.initial.rebalance.delay.ms`, 3 seconds by default.
    */
   readonly read: (topic: string, partition?: number) => Stream.Stream<ConsumerRecord, KafkaError>
   /** None when it does not exist. */
   readonly topic: (name: string) => Effect.Effect<Option.Option<Topic>, KafkaError>
-  /** Needs the ACL DescribeConfigs on the topic. */
+  /** Its settings, the defaults among them. */
   readonly topicConfig: (name: string) => Effect.Effect<TopicConfig, KafkaError>
   /** Whether it was created; false when it existed before. */
   readonly createTopic: (topic: NewTopic) => Effect.Effect<boolean, KafkaError>

@@ -17,10 +17,14 @@ import type { ProducerRecord, TopicPartition } from "./KafkaRecord.js"
 export interface Producer {
   /**
    * Writes the records in their order and succeeds with the offset of the last one. Records that together are too large
-   * for one request go out as several, one after the other.
+   * for one request go out as several, one after the other; when one of these fails, those before it are written.
    *
    * Sends to one partition run one after the other, in the order in which they were started; sends to different
    * partitions run at the same time. An interruption waits for the send under way, which is bounded.
+   *
+   * `OutcomeUnknown` says that brokers were asked again and again for the client's `deliveryTimeout`, and none said that the
+   * records are written: they may be. Outside a transaction the producer can be used on, and sending the same again may
+   * write it twice.
    */
   readonly send: (
     to: TopicPartition,
@@ -39,10 +43,14 @@ export interface TransactionalProducer {
   readonly transactionalId: string
   /**
    * Runs `use` in one transaction, which is committed when `use` succeeds and aborted when it fails or is interrupted.
-   * One at a time.
+   * It is aborted too when one of its sends failed, whatever `use` made of that failure. One at a time. An interruption
+   * during the commit waits for it, at most the client's `requestTimeout`.
    *
-   * `OutcomeUnknown` says that nobody answered the commit: it may have been made or not. After that, and after any other
-   * failure of the transaction itself, this producer is spent: make another one and read what is there.
+   * The time of a transaction begins with its first send; one without any costs nothing and cannot expire.
+   *
+   * `OutcomeUnknown` says that nobody answered the commit: it may have been made or not. After that, and after `Fenced`,
+   * `TransactionExpired` and `ProducerSpent`, this producer is spent: make another one and read what is there. After a
+   * failure of `use`, or a record that was refused, it can be used on.
    */
   readonly transaction: <A, E, R>(
     use: (transaction: Producer) => Effect.Effect<A, E, R>,

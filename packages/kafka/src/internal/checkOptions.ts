@@ -11,10 +11,10 @@ import { KafkaError } from "../KafkaError.js"
 
 const isBlank = (text: string): boolean => text.trim() === ""
 
-/** Also of an IPv6 address, which stands in brackets. */
+/** Not an IPv6 address, which kafkajs cannot take apart: brokers need a name then. */
 const isAddress = (broker: string): boolean => {
-  const [, host = "", port = ""] = /^(\[[0-9a-f:.]+\]|[^\s:/@[\]]+):(\d+)$/i.exec(broker) ?? []
-  return host !== "" && Number(port) >= 1 && Number(port) <= 65_535
+  const [, port = ""] = /^[^\s:/@[\]]+:(\d+)$/.exec(broker) ?? []
+  return Number(port) >= 1 && Number(port) <= 65_535
 }
 
 const limits = ["connectTimeout", "requestTimeout", "startTimeout", "deliveryTimeout"] as const

@@ -13,6 +13,10 @@ interface Meaning {
 
 const outage = { reason: "Unavailable" } as const
 const spent = { reason: "ProducerSpent" } as const
+const member = {
+  reason: "Unavailable",
+  hint: "this member is not in the group any more, or the group changes",
+} as const
 const refused = { reason: "RecordRejected" } as const
 const fatal = { reason: "Misconfigured" } as const
 const certificate = {
@@ -49,6 +53,9 @@ export const meanings: Readonly<Record<string, Meaning>> = {
   UNKNOWN_LEADER_EPOCH: outage,
   OFFSET_NOT_AVAILABLE: outage,
   THROTTLING_QUOTA_EXCEEDED: outage,
+  STALE_BROKER_EPOCH: outage,
+  STALE_CONTROLLER_EPOCH: outage,
+  CORRUPT_MESSAGE: outage,
   ECONNREFUSED: outage,
   ECONNRESET: closed,
   EPIPE: closed,
@@ -66,11 +73,17 @@ export const meanings: Readonly<Record<string, Meaning>> = {
   KafkaJSTopicMetadataNotLoaded: outage,
   KafkaJSStaleTopicMetadataAssignment: outage,
   KafkaJSLockTimeout: outage,
+  KafkaJSPartialMessageError: outage,
   KafkaJSTimeout: outage,
   KafkaJSGroupCoordinatorNotFound: {
     ...outage,
     hint: "either no broker can be reached, or the user lacks the ACL for it (Write on the transactional id; Read on the group)",
   },
+
+  // this member of a group
+  REBALANCE_IN_PROGRESS: member,
+  ILLEGAL_GENERATION: member,
+  UNKNOWN_MEMBER_ID: member,
 
   // this producer
   INVALID_PRODUCER_EPOCH: { reason: "Fenced" },
@@ -87,7 +100,6 @@ export const meanings: Readonly<Record<string, Meaning>> = {
   RECORD_LIST_TOO_LARGE: { reason: "RecordTooLarge" },
   INVALID_RECORD: { ...refused, hint: "a compacted topic wants a key in each record" },
   INVALID_TIMESTAMP: { ...refused, hint: "the broker limits how far a timestamp may be from now" },
-  CORRUPT_MESSAGE: refused,
 
   // a topic
   UNKNOWN_TOPIC_OR_PARTITION: { reason: "UnknownTopic" },
