@@ -77,7 +77,7 @@ export class Gatherer {
         continue
       }
       // claims nothing, and tells whether the batch is still there
-      if (!batch.claim(next)) {
+      if (!batch.claim(0)) {
         this.#waiting.delete(partition)
         continue
       }

@@ -52,7 +52,7 @@ export const make = <R>(settings: {
     const next = Effect.gen(function* () {
       changed.unsafeClose()
       const now = yield* Clock.currentTimeMillis
-      const taken = inFlight.size < settings.count ? gatherer.take(now) : Number.POSITIVE_INFINITY
+      const taken = !isStopping && inFlight.size < settings.count ? gatherer.take(now) : Number.POSITIVE_INFINITY
       if (typeof taken !== "number") return yield* begin(taken)
       yield* Number.isFinite(taken) ? Effect.timeoutOption(changed.await, Duration.millis(taken)) : changed.await
     })

@@ -113,6 +113,26 @@ export const quick = {
   unknown: { identity, visibilityDelay: "0 millis" },
 } satisfies Partial<CustomActivitySource.Options>
 
+/** Of a member that is killed and replaced: a dead one is noticed soon. */
+export const member = {
+  sessionTimeout: "1500 millis",
+  heartbeatInterval: "200 millis",
+  batch: { maxWait: "50 millis" },
+  unknown: { identity, visibilityDelay: "0 millis" },
+} satisfies Partial<CustomActivitySource.Options>
+
+/** So few that a look for the leads of one partition is one query. */
+export const LEADS = 240
+
+/** A record of a time of its own, so that a look for it sees little of the others. */
+export const later = (n: number): KafkaRecord.ProducerRecord => ({
+  key: String(100_000 + (n % LEADS)),
+  value: booking(n, {
+    leadId: 100_000 + (n % LEADS),
+    activityDate: DateTime.formatIso(DateTime.add(DateTime.unsafeMake(bookedAt), { seconds: n })),
+  }),
+})
+
 /** What Marketo has: each booking number with how often it is stored, in the order in which they were stored. */
 export const stored = Effect.gen(function* () {
   const simulator = yield* Simulator.Simulator
