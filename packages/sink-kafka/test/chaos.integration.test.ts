@@ -44,17 +44,19 @@ const onThreeNodes = () =>
             settings: { "broker.session.timeout.ms": 2500, "broker.heartbeat.interval.ms": 400 },
           })
           let killed = 0
-          const killInTurn = Effect.gen(function* () {
+          const beside = Effect.gen(function* () {
             const node = (killed++ % 3) + 1
-            yield* Effect.sleep(yield* Random.nextIntBetween(1_000, 3_000))
-            // none of them is left dead
-            yield* Effect.uninterruptible(Effect.zipRight(cluster.kill(node), Effect.delay(cluster.start(node), 2_500)))
-          })
-          const beside = Effect.orDie(Effect.forever(killInTurn))
+            yield* Effect.sleep(yield* Random.nextIntBetween(4_000, 6_000))
+            yield* cluster.kill(node)
+            yield* Effect.sleep("2500 millis")
+            yield* cluster.start(node)
+            // it has its replicas again before the next one goes
+            yield* Effect.sleep("3 seconds")
+          }).pipe(Effect.orDie)
           yield* expectExact({ brokers: cluster.brokers, rounds, activities: 500 * rounds, beside })
           assert.isAbove(killed, 0)
         }),
-      120_000 + 10_000 * rounds,
+      300_000 + 10_000 * rounds,
     )
   })
 

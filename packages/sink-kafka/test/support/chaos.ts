@@ -61,8 +61,8 @@ export interface Options {
   /** Kills and freezes. */
   readonly rounds: number
   readonly activities: number
-  /** Goes on for as long as copies come and go. */
-  readonly beside?: Effect.Effect<never> | undefined
+  /** Done again and again while copies come and go; not interrupted, and over when the last copy works. */
+  readonly beside?: Effect.Effect<void> | undefined
 }
 
 export interface Account {
@@ -80,9 +80,10 @@ export interface Account {
 const types = [1, 2, 6, 7, 8, 9, 10, 11]
 
 /** Starts copies in turn, each while the one before it works, and kills or freezes that one at a moment of chance. */
-const disturb = (start: Effect.Effect<Copy, never, Scope.Scope>, rounds: number, beside: Effect.Effect<never>) =>
+const disturb = (start: Effect.Effect<Copy, never, Scope.Scope>, rounds: number, beside: Effect.Effect<void>) =>
   Effect.gen(function* () {
-    const disturbance = yield* Effect.forkScoped(beside)
+    let isOver = false
+    const disturbance = yield* Effect.forkScoped(Effect.repeat(beside, { until: () => isOver }))
     const frozen: Array<Copy> = []
     const go = (copy: Copy) =>
       Effect.promise(async () => {
@@ -113,7 +114,8 @@ const disturb = (start: Effect.Effect<Copy, never, Scope.Scope>, rounds: number,
         copy.process.kill("SIGKILL")
       }
     }
-    yield* Fiber.interrupt(disturbance)
+    isOver = true
+    yield* Fiber.join(disturbance)
     yield* go(standby)
     const ends = yield* Effect.forEach(
       [...frozen, standby],
@@ -156,7 +158,7 @@ const account = (client: KafkaClient.Service, topic: string, expected: ReadonlyA
 
 export const chaos = ({
   activities,
-  beside = Effect.never,
+  beside = Effect.sleep("1 second"),
   brokers,
   rounds,
 }: Options): Effect.Effect<Account, unknown, Scope.Scope> =>
