@@ -2,12 +2,13 @@
  * The figures of the README, as Markdown on standard output.
  *
  *     npm run bench                       everything, about ten minutes
- *     npm run bench -- throughput         one of: throughput, writing, memory, limits
+ *     npm run bench -- throughput         one of: throughput, writing, memory, kafka-sink, limits
  *     npm run bench -- --quick            fewer pages and rounds
  */
 import { execFileSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { kafkaSink } from "./kafkaSink.js"
 import { limits } from "./limits.js"
 import { memory } from "./memory.js"
 import { throughput } from "./throughput.js"
@@ -26,6 +27,10 @@ const sections: Readonly<Record<string, { readonly title: string; readonly run: 
   },
   writing: { title: "Writing 300 custom activities a call", run: () => (quick ? writing(100, 1) : writing(1_000, 5)) },
   memory: { title: "Memory", run: () => (quick ? memory(100, 1) : memory(500, 3)) },
+  "kafka-sink": {
+    title: "Into Kafka, six partitions, the broker on the same two cores",
+    run: () => (quick ? kafkaSink(20, 1) : kafkaSink(100, 5)),
+  },
   limits: { title: "At 100 calls in 20 s", run: () => limits(quick ? 120 : 400) },
 }
 

@@ -150,7 +150,11 @@ export interface Service {
   readonly transactionalProducer: (
     options: TransactionalProducerOptions,
   ) => Effect.Effect<TransactionalProducer, KafkaError, Scope.Scope>
-  /** As a member of a group, at least once. Fails when the connection to the group is lost: run it again by a `Schedule`. */
+  /**
+   * As a member of a group, at least once. A member that is lost is replaced, as `restart` of the options says, and the
+   * stream goes on; it fails when what is wrong is for a person to put right. When it ends it waits for the work on what is
+   * claimed, for at most `rebalanceTimeout`, and then leaves the group within 5 seconds.
+   */
   readonly consume: (options: Consumer.Options) => Stream.Stream<Consumer.PartitionBatch, KafkaError>
   /**
    * What is committed in a topic, or in one partition of it, from its beginning to where its end was when the stream

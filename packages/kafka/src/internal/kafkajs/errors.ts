@@ -189,7 +189,7 @@ export const toKafkaError = (doing: string, cause: unknown): KafkaError => {
   const meaning = meanings[code ?? name ?? ""] ?? {
     reason: failures.some(isStateException)
       ? "ProducerSpent"
-      : failures[0]?.retriable === true
+      : failures[0]?.retriable === true || failures[0]?.name === "KafkaJSNumberOfRetriesExceeded"
         ? "Unavailable"
         : "Misconfigured",
   }
