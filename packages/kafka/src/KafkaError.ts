@@ -37,7 +37,7 @@ export class KafkaError extends Schema.TaggedError<KafkaError>("@effect-marketo/
   reason: Schema.Literal(...(Object.keys(reasons) as [Reason, ...Array<Reason>])),
   /** What happened, where, and what to do. No contents of records, no secrets. */
   description: Schema.String,
-  /** Kafka's name of the error, such as `TOPIC_AUTHORIZATION_FAILED`, or the connection's code. */
+  /** Kafka's name of the error, such as `TOPIC_AUTHORIZATION_FAILED`; else the connection's code, or the client's name for it. */
   code: Schema.optional(Schema.String),
   /** The place in the list of a send of a record that is too large or refused. */
   index: Schema.optional(Schema.Number),

@@ -1,9 +1,23 @@
 import { assert, it } from "@effect/vitest"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
-import { Deferred, Duration, Effect, Fiber, Stream } from "effect"
+import { Deferred, Duration, Effect, Fiber, Logger, LogLevel, Stream } from "effect"
 import { KafkaClient, type KafkaRecord } from "../src/index.js"
 import { expectRead, fresh, newTopic, read, reasonOf, record, send, text } from "./contract.js"
 import { api, type Fault, make } from "./faults.js"
+
+/** The lines that are logged while `effect` runs, and their levels. */
+const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const lines: Array<readonly [level: string, text: string]> = []
+    const logger = Logger.make(({ annotations, logLevel, message }) => {
+      lines.push([logLevel.label, `${message} ${JSON.stringify([...annotations])}`])
+    })
+    return effect.pipe(
+      Logger.withMinimumLogLevel(LogLevel.Debug),
+      Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+      Effect.as(lines),
+    )
+  })
 
 describeWithKafka("when the way to the broker fails", (brokers) => {
   /** Clients whose requests meet `fault()`, which is asked for each of the kind `apiKey`. */
@@ -82,6 +96,28 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
       yield* transactional.transaction((transaction) => send(transaction, topic, ["d", "e"]))
       yield* expectRead(topic, ["a", "b", "c", "d", "e"])
     }).pipe(Effect.provide(withFaults(api.Produce, everyOther("after")))),
+  )
+
+  it.scopedLive("a send asks again for the coordinator of its transaction when the connection to it is cut", () =>
+    Effect.gen(function* () {
+      let fault: Fault
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic(2)
+        const producer = yield* client.transactionalProducer({ transactionalId: fresh("id") })
+        yield* producer.transaction((transaction) =>
+          Effect.gen(function* () {
+            yield* send(transaction, topic, ["a"])
+            fault = "after"
+            const second = yield* Effect.fork(send(transaction, topic, ["b"], 1))
+            yield* Effect.sleep("300 millis")
+            fault = undefined
+            yield* Fiber.join(second)
+          }),
+        )
+        yield* expectRead(topic, ["a", "b"])
+      }).pipe(Effect.provide(withFaults(api.FindCoordinator, () => fault)))
+    }),
   )
 
   it.scopedLive("a producer goes on after a send that nobody answered, with the numbers of its records anew", () =>
@@ -238,6 +274,33 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
         assert.isBelow(Duration.toMillis(time), 2000)
       }).pipe(Effect.provide(KafkaClient.layer({ brokers }, transport)))
     }),
+  )
+
+  it.scopedLive(
+    "kafkajs's lines come to the log: none while all is well, each once in an outage, never with a record",
+    () =>
+      Effect.gen(function* () {
+        const transact = Effect.gen(function* () {
+          const client = yield* KafkaClient.KafkaClient
+          const topic = yield* newTopic()
+          const producer = yield* client.transactionalProducer({ transactionalId: fresh("id") })
+          // one right after the other: the next often meets the end of the one before
+          for (let n = 0; n < 30; n++) {
+            yield* producer.transaction((transaction) => send(transaction, topic, ["the contents"]))
+          }
+        })
+        const healthy = yield* logged(Effect.scoped(Effect.provide(transact, KafkaClient.layer({ brokers }))))
+        assert.isNotEmpty(healthy)
+        assert.deepStrictEqual(
+          healthy.filter(([level]) => level !== "DEBUG"),
+          [],
+        )
+        const cut = yield* logged(Effect.scoped(Effect.provide(transact, withFaults(api.Produce, times(8, "before")))))
+        const warnings = cut.filter(([level]) => level !== "DEBUG").map(([, text]) => text.replace(/ \[.*/, ""))
+        assert.isTrue(warnings.some((text) => text.includes("cut by the test")))
+        assert.strictEqual(new Set(warnings).size, warnings.length)
+        assert.notInclude(JSON.stringify([healthy, cut]), "the contents")
+      }),
   )
 })
 

@@ -3,7 +3,7 @@ import * as net from "node:net"
 import type { KafkaClient } from "../src/index.js"
 
 /** Kafka's API keys. */
-export const api = { Produce: 0, Fetch: 1, OffsetCommit: 8, EndTxn: 26 } as const
+export const api = { Produce: 0, Fetch: 1, OffsetCommit: 8, FindCoordinator: 10, EndTxn: 26 } as const
 
 /** `before`: the connection is cut and the request not sent; `after`: sent, and cut before the answer; `lose`: not sent, no answer. */
 export type Fault = "before" | "after" | "lose" | undefined

@@ -200,7 +200,7 @@ export const toKafkaError = (doing: string, cause: unknown): KafkaError => {
   return new KafkaError({
     reason: meaning.reason,
     description: `${doing}: ${says}${meaning.hint === undefined ? "" : `: ${meaning.hint}`}`,
-    ...(code === undefined ? {} : { code }),
+    code: code ?? name,
     cause,
   })
 }

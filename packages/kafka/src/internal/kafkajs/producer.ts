@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as SynchronizedRef from "effect/SynchronizedRef"
 import type { CompressionTypes as Compression, Producer as KafkajsProducer, Transaction } from "kafkajs"
@@ -68,6 +69,12 @@ const topicCheck = (topic: Service["topic"]) => {
 }
 
 /**
+ * A send to a partition that is new to a transaction asks the coordinator first. kafkajs takes a lost connection to it for an
+ * answer, and does not try again; nothing was sent.
+ */
+const isUnsent = ({ code }: KafkaError): boolean => code === "KafkaJSGroupCoordinatorNotFound"
+
+/**
  * What kafkajs has given up may have been written, and its numbering of records is not to be trusted after that: it gives the
  * numbers of the lost batch to the next one, which the broker then takes for a repetition, and answers that it is written.
  */
@@ -86,6 +93,7 @@ const request = (
       "OutcomeUnknown",
     )
     .pipe(
+      Effect.retry({ schedule: Schedule.upTo(Schedule.spaced("200 millis"), limit), while: isUnsent }),
       Effect.mapError((error) => (error.reason === "Unavailable" ? reclassify(error, "OutcomeUnknown") : error)),
       Effect.flatMap(([answer]) =>
         answer?.baseOffset === undefined ? noPartition(to) : Effect.succeed(BigInt(answer.baseOffset)),
