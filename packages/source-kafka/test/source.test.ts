@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CustomActivities, MarketoError } from "@effect-marketo/core"
-import { KafkaClient, type KafkaRecord } from "@effect-marketo/kafka"
+import { KafkaClient, KafkaError, type KafkaRecord } from "@effect-marketo/kafka"
 import { Simulator } from "@effect-marketo/simulator"
 import { CustomActivitySource, DeadLetter, type Progress } from "@effect-marketo/source-kafka"
 import {
@@ -602,6 +602,39 @@ describe("dead letters", () => {
     }).pipe(Effect.provide(layer())),
   )
 
+  it.effect("while they cannot be written offsets stand still, and it goes on when they can", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("dead-away", 1)
+      yield* fill(place, [
+        ...range(5).map((n) => ({ ...record(n), key: "k" })),
+        { key: "k", value: "{" },
+        ...range(400, 5).map((n) => ({ ...record(n), key: "k" })),
+      ])
+      const client = yield* KafkaClient.KafkaClient
+      let isAway = true
+      const away: KafkaClient.Service = {
+        ...client,
+        producer: (options) =>
+          Effect.map(client.producer(options), (producer) => ({
+            send: (to, records) =>
+              isAway
+                ? new KafkaError.KafkaError({ reason: "UnknownTopic", description: `there is no topic ${to.topic}` })
+                : producer.send(to, records),
+          })),
+      }
+      const fiber = yield* Effect.fork(Effect.provideService(take(406)(source(place)), KafkaClient.KafkaClient, away))
+      yield* TestClock.adjust("10 minutes")
+      const feed = yield* Feed.Feed
+      // nothing behind it was begun either
+      assert.deepStrictEqual([feed.committed(0), (yield* stored).size], [0, 299])
+      isAway = false
+      const done = yield* flowing(Fiber.join(fiber))
+      assert.deepStrictEqual([done.added, done.deadLettered], [405, 1])
+      assert.strictEqual((yield* letters(place.dead)).length, 1)
+      assert.strictEqual(repeated(yield* stored), 0)
+    }).pipe(Effect.provide(layer())),
+  )
+
   it.effect("more than the guard allows end the stream before they flood the topic", () =>
     Effect.gen(function* () {
       const place = yield* topics("guard", 1)
@@ -669,6 +702,7 @@ describe("the end", () => {
       yield* TestClock.adjust("1 minutes")
       const exit = yield* Fiber.interrupt(fiber) // no time passes
       assert.isTrue(Exit.isInterrupted(exit))
+      assert.strictEqual((yield* Feed.Feed).claimed(), 0)
     }).pipe(Effect.provide(layer())),
   )
 

@@ -1,0 +1,172 @@
+import { assert, describe, it } from "@effect/vitest"
+import { KafkaClient, KafkaError, type KafkaRecord } from "@effect-marketo/kafka"
+import { DeadLetter, Redrive } from "@effect-marketo/source-kafka"
+import { Chunk, DateTime, Effect, Option, Stream, TestClock } from "effect"
+
+const [topic, dead, parking] = ["in", "dead", "parking"]
+const redrive = { deadLetterTopic: dead, parkingTopic: parking }
+const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes)
+
+interface Letter {
+  readonly code?: string
+  readonly type?: string
+  readonly attempts?: number
+  readonly headers?: KafkaRecord.ProducerRecord["headers"]
+}
+
+const letter = (n: number, { attempts = 1, code = "1004", headers = {}, type = "100001" }: Letter = {}) => ({
+  key: `k${n}`,
+  value: `v${n}`,
+  headers: {
+    "x-own": ["a", "b"],
+    [DeadLetter.headers.topic]: topic,
+    [DeadLetter.headers.partition]: String(n % 2),
+    [DeadLetter.headers.offset]: String(n),
+    [DeadLetter.headers.code]: code,
+    [DeadLetter.headers.activityTypeId]: type,
+    [DeadLetter.headers.attempts]: String(attempts),
+    ...headers,
+  },
+})
+
+const setUp = (letters: ReadonlyArray<KafkaRecord.ProducerRecord>) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const client = yield* KafkaClient.KafkaClient
+      yield* client.createTopic({ name: topic, partitions: 2 })
+      yield* client.createTopic({ name: dead, partitions: 3 })
+      yield* client.createTopic({ name: parking, partitions: 1 })
+      const producer = yield* client.producer()
+      for (const [n, one] of letters.entries()) yield* producer.send({ topic: dead, partition: n % 3 }, [one])
+    }),
+  )
+
+const read = (name: string) =>
+  Effect.flatMap(KafkaClient.KafkaClient, (client) =>
+    Effect.map(Stream.runCollect(client.read(name)), Chunk.toReadonlyArray),
+  )
+
+const values = (records: ReadonlyArray<KafkaRecord.ConsumerRecord>) =>
+  records.map(({ value }) => text(Option.getOrUndefined(value))).sort()
+
+const range = (count: number) => Array.from({ length: count }, (_, n) => n)
+
+describe("Redrive", () => {
+  it.effect("puts each letter back once: where it came from, with its own headers, and one more attempt", () =>
+    Effect.gen(function* () {
+      yield* setUp(range(700).map((n) => letter(n)))
+      const summary = yield* Redrive.run(redrive)
+      assert.deepStrictEqual(summary, {
+        letters: 700,
+        redriven: 700,
+        parked: 0,
+        doneBefore: 0,
+        notSelected: 0,
+        inDoubt: 0,
+        cut: 0,
+      })
+      const records = yield* read(topic)
+      assert.deepStrictEqual(
+        values(records),
+        range(700)
+          .map((n) => `v${n}`)
+          .sort(),
+      )
+      for (const { headers, key, partition, value } of records) {
+        const n = Number(text(Option.getOrUndefined(value)).slice(1))
+        assert.strictEqual(partition, n % 2)
+        assert.strictEqual(text(Option.getOrUndefined(key)), `k${n}`)
+        assert.deepStrictEqual(Object.keys(headers).sort(), ["marketo.attempts", "x-own"])
+        assert.deepStrictEqual(headers["x-own"]?.map(text), ["a", "b"])
+        assert.strictEqual(text(headers["marketo.attempts"]?.[0]), "2")
+      }
+      const again = yield* Redrive.run(redrive)
+      assert.deepStrictEqual([again.letters, again.redriven, again.doneBefore], [700, 0, 700])
+      assert.strictEqual((yield* read(topic)).length, 700)
+    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+  )
+
+  it.effect("a dry run says the same and writes nothing", () =>
+    Effect.gen(function* () {
+      yield* setUp([letter(0), letter(1, { attempts: 5 })])
+      const summary = yield* Redrive.run({ ...redrive, dryRun: true })
+      assert.deepStrictEqual([summary.redriven, summary.parked], [1, 1])
+      assert.deepStrictEqual([yield* read(topic), yield* read(parking)], [[], []])
+      assert.strictEqual((yield* read(dead)).length, 2)
+    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+  )
+
+  it.effect("past the cap they are parked as they are, once", () =>
+    Effect.gen(function* () {
+      yield* setUp([letter(0, { attempts: 2 }), letter(1, { attempts: 3 }), letter(2, { attempts: 4 })])
+      yield* Redrive.run({ ...redrive, maxAttempts: 3 })
+      yield* Redrive.run({ ...redrive, maxAttempts: 3 })
+      assert.deepStrictEqual(values(yield* read(topic)), ["v0"])
+      const parked = yield* read(parking)
+      assert.deepStrictEqual(values(parked), ["v1", "v2"])
+      assert.isTrue(parked.every((one) => Option.isSome(DeadLetter.fromRecord(one))))
+    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+  )
+
+  it.effect("selects by code, type and time; what is in doubt only when asked, what is cut never", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(1_000)
+      yield* setUp([
+        letter(0, { code: "1004" }),
+        letter(1, { code: "1003,1004" }),
+        letter(2, { code: "1003" }),
+        letter(3, { type: "100002" }),
+        letter(4, { headers: { [DeadLetter.headers.execution]: "Unknown" } }),
+        letter(5, { headers: { [DeadLetter.headers.valueBytes]: "2000000" } }),
+        { key: null, value: "no dead letter" },
+      ])
+      const select = (selection: Redrive.Selection) =>
+        Effect.map(Redrive.run({ ...redrive, select: selection, dryRun: true }), ({ redriven }) => redriven)
+      const all = yield* Redrive.run({ ...redrive, dryRun: true })
+      assert.deepStrictEqual([all.letters, all.redriven, all.inDoubt, all.cut], [6, 4, 1, 1])
+      assert.strictEqual(yield* select({ codes: ["1003"] }), 2)
+      assert.strictEqual(yield* select({ activityTypeIds: [100_002] }), 1)
+      assert.strictEqual(yield* select({ inDoubt: true }), 5)
+      assert.strictEqual(yield* select({ from: DateTime.unsafeMake(1_000) }), 4)
+      assert.strictEqual(yield* select({ from: DateTime.unsafeMake(1_001) }), 0)
+      assert.strictEqual(yield* select({ until: DateTime.unsafeMake(1_000) }), 0)
+      assert.strictEqual(yield* select({ codes: ["1004"], activityTypeIds: [100_001] }), 2)
+    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+  )
+
+  it.effect("stopped between any two of its writes it has done each letter wholly or not at all", () =>
+    Effect.gen(function* () {
+      yield* setUp(range(900).map((n) => letter(n, n % 9 === 0 ? { attempts: 5 } : {})))
+      const client = yield* KafkaClient.KafkaClient
+      for (let runs = 0; runs < 40; runs++) {
+        let sends = 0
+        const failing: KafkaClient.Service = {
+          ...client,
+          transactionalProducer: (options) =>
+            Effect.map(client.transactionalProducer(options), (producer) => ({
+              ...producer,
+              transaction: (use) =>
+                producer.transaction((tx) =>
+                  use({
+                    send: (to, records) =>
+                      ++sends > runs
+                        ? new KafkaError.KafkaError({ reason: "Unavailable", description: "gone" })
+                        : tx.send(to, records),
+                  }),
+                ),
+            })),
+        }
+        yield* Effect.ignore(Effect.provideService(Redrive.run(redrive), KafkaClient.KafkaClient, failing))
+      }
+      assert.strictEqual((yield* read(topic)).length, 800)
+      assert.strictEqual((yield* read(parking)).length, 100)
+    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+  )
+
+  it.effect("a missing topic is named", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Redrive.run({ ...redrive, deadLetterTopic: "nowhere" }))
+      assert.include(error.message, "there is no topic nowhere")
+    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+  )
+})
