@@ -1,0 +1,207 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { Consumer, KafkaError } from "@effect-marketo/kafka"
+import { Duration, Effect, Fiber, Option, TestClock } from "effect"
+import type { EachBatchPayload } from "kafkajs"
+import * as Assignment from "../src/internal/kafkajs/consumerAssignment.js"
+
+// what a real group does once in months: joins that cross each other, coordinators that move, members that forget a claim
+
+const coordinatorMoved = Object.assign(new Error("not the coordinator"), { type: "NOT_COORDINATOR_FOR_GROUP" })
+const connectionClosed = Object.assign(new Error("closed"), { name: "KafkaJSConnectionClosedError", retriable: true })
+
+const setup = Effect.gen(function* () {
+  const offered: Array<Consumer.PartitionBatch> = []
+  const failures: Array<KafkaError.KafkaError> = []
+  const direct: Array<string> = []
+  let heartbeat = (): Promise<void> => Promise.resolve()
+  let commit = (): Promise<void> => Promise.resolve()
+  const assignment = yield* Assignment.make({
+    topic: "t",
+    groupId: "g",
+    sessionTimeout: Duration.seconds(30),
+    rebalanceTimeout: Duration.seconds(150),
+    commitAtCoordinator: async ({ generation, memberId }) => {
+      direct.push(`${memberId}/${generation}`)
+    },
+    offer: (batch) => offered.push(batch),
+    fail: (error) => failures.push(error),
+  })
+  const payload = (partition: number): EachBatchPayload => ({
+    batch: {
+      topic: "t",
+      partition,
+      highWatermark: "12",
+      messages: ["10", "11"].map((offset) => ({
+        key: null,
+        value: null,
+        timestamp: "0",
+        attributes: 0,
+        offset,
+        headers: {},
+      })),
+      isEmpty: () => false,
+      firstOffset: () => "10",
+      lastOffset: () => "11",
+      offsetLag: () => "0",
+      offsetLagLow: () => "0",
+    },
+    resolveOffset: () => {},
+    heartbeat: () => heartbeat(),
+    pause: () => () => {},
+    commitOffsetsIfNecessary: () => commit(),
+    uncommittedOffsets: () => ({ topics: [] }),
+    isRunning: () => true,
+    isStale: () => false,
+  })
+  /** Gives the member a batch; how the handler of kafkajs ends is the second of the two. */
+  const give = (partition: number) => {
+    const handled = assignment.eachBatch(payload(partition)).then(
+      () => "done",
+      (error: unknown) => error,
+    )
+    const batch = offered.at(-1)
+    if (batch === undefined) throw new Error("no batch was offered")
+    return [batch, handled] as const
+  }
+  const join = (memberId: string, partitions: ReadonlyArray<number>, requests = 1) => {
+    for (let i = 0; i < requests; i++) assignment.askedToJoin()
+    assignment.joined(memberId, partitions)
+  }
+  const workWhole = (partition: number) =>
+    Effect.gen(function* () {
+      const [batch, handled] = give(partition)
+      batch.claim(2)
+      assert.isTrue(yield* batch.commit(2))
+      assert.strictEqual(yield* Effect.promise(() => handled), "done")
+      return batch.first
+    })
+  return {
+    ...assignment,
+    give,
+    join,
+    workWhole,
+    failures,
+    direct,
+    onHeartbeat: (answer: typeof heartbeat) => {
+      heartbeat = answer
+    },
+    onCommit: (answer: typeof commit) => {
+      commit = answer
+    },
+  }
+})
+
+describe("what a member has in hand", () => {
+  it.effect("is first unless the partition was kept from one generation to the next", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.join("a", [0, 1], 2)
+      assert.isTrue(yield* member.workWhole(0))
+      assert.isFalse(yield* member.workWhole(0))
+      member.join("a", [0])
+      assert.isFalse(yield* member.workWhole(0))
+      // a generation was missed in between: somebody may have had it
+      member.join("a", [0], 2)
+      assert.isTrue(yield* member.workWhole(0))
+      // it was expelled
+      member.join("b", [0])
+      assert.isTrue(yield* member.workWhole(0))
+      member.join("b", [])
+      member.join("b", [0])
+      assert.isTrue(yield* member.workWhole(0))
+    }),
+  )
+
+  it.effect("stays first until a batch was committed whole, and after a claim that was not", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.join("a", [0])
+      const [part, handled] = member.give(0)
+      part.claim(1)
+      assert.isTrue(yield* part.commit(1))
+      member.onHeartbeat(() => Promise.reject(coordinatorMoved))
+      yield* member.beat
+      assert.strictEqual(yield* Effect.promise(() => handled), coordinatorMoved)
+      member.join("a", [0])
+      member.onHeartbeat(() => Promise.resolve())
+      assert.isTrue(yield* member.workWhole(0))
+      const [released, ended] = member.give(0)
+      assert.isFalse(released.first)
+      released.claim(2)
+      yield* released.release
+      member.onHeartbeat(() => Promise.reject(coordinatorMoved))
+      yield* member.beat
+      yield* Effect.promise(() => ended)
+      member.join("a", [0])
+      assert.isTrue(yield* member.workWhole(0))
+    }),
+  )
+
+  it.effect("is lost when kafkajs has joined again beside the work, and the partition went elsewhere", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.join("a", [0, 1])
+      const [gone, handled] = member.give(0)
+      const [kept] = member.give(1)
+      assert.isTrue(gone.claim(2))
+      assert.isTrue(kept.claim(1))
+      member.join("a", [1])
+      assert.isFalse(yield* gone.commit(2))
+      assert.strictEqual(yield* Effect.promise(() => handled), "done")
+      assert.isTrue(kept.claim(2))
+      assert.isTrue(yield* kept.commit(2))
+    }),
+  )
+
+  it.effect("is committed where the coordinator has moved to, and joined again afterwards", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.join("a", [0])
+      member.actedAs({ memberId: "a", generation: 7 })
+      const [batch, handled] = member.give(0)
+      batch.claim(1)
+      member.onCommit(() => Promise.reject(coordinatorMoved))
+      const committing = yield* Effect.fork(batch.commit(1))
+      yield* Effect.repeat(
+        Effect.promise(() => Promise.resolve()),
+        { times: 20 },
+      )
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(yield* Fiber.join(committing))
+      assert.deepStrictEqual(member.direct, ["a/7"])
+      assert.isFalse(batch.claim(2))
+      assert.strictEqual(yield* Effect.promise(() => handled), coordinatorMoved)
+    }),
+  )
+
+  it.effect("ends the member when no heartbeat was answered for a session", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.join("a", [0])
+      member.give(0)
+      member.onHeartbeat(() => Promise.reject(connectionClosed))
+      yield* TestClock.adjust("29 seconds")
+      yield* member.beat
+      assert.strictEqual(member.failures.length, 0)
+      yield* TestClock.adjust("2 seconds")
+      yield* member.beat
+      assert.isTrue(member.failures[0]?.isRetryable)
+    }),
+  )
+
+  it.effect("is waited for at the end, for as long as a rebalance may take", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.join("a", [0])
+      const [batch, handled] = member.give(0)
+      batch.claim(2)
+      const draining = yield* Effect.fork(member.drain)
+      yield* TestClock.adjust("149 seconds")
+      assert.isTrue(Option.isNone(yield* Fiber.poll(draining)))
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(draining)
+      assert.strictEqual(yield* Effect.promise(() => handled), "done")
+      assert.isFalse(yield* batch.commit(2))
+    }),
+  )
+})
