@@ -11,9 +11,10 @@ const MarketoLive = Layer.unwrapEffect(
       baseUrl: url,
       clientId: Redacted.make(clientId),
       clientSecret: Redacted.make(clientSecret),
+      limits: { calls: 1_000_000 },
     }),
   ),
-).pipe(Layer.provide(Simulator.layer({ activities: 60_000 })))
+).pipe(Layer.provide(Simulator.layer({ activities: 60_000, limits: { calls: 1_000_000 } })))
 
 /** They are used over and over. */
 export const pages: Promise<ReadonlyArray<Chunk.Chunk<ActivityRecord.ActivityRecord<unknown>>>> =

@@ -29,7 +29,7 @@ const sections: Readonly<Record<string, { readonly title: string; readonly run: 
   memory: { title: "Memory", run: () => (quick ? memory(100, 1) : memory(500, 3)) },
   "kafka-sink": {
     title: "Into Kafka, six partitions, the broker on the same two cores",
-    run: () => (quick ? kafkaSink(20, 1) : kafkaSink(100, 5)),
+    run: () => (quick ? kafkaSink(20, 1) : kafkaSink(100, 3)),
   },
   limits: { title: "At 100 calls in 20 s", run: () => limits(quick ? 120 : 400) },
 }
