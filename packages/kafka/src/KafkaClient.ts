@@ -172,7 +172,10 @@ export interface Service {
   readonly topic: (name: string) => Effect.Effect<Option.Option<Topic>, KafkaError>
   /** Its settings, the defaults among them. */
   readonly topicConfig: (name: string) => Effect.Effect<TopicConfig, KafkaError>
-  /** Whether it was created; false when it existed before. */
+  /**
+   * Whether it was created; false when it existed before, or when the answer was lost and a second try found it. Succeeds
+   * when its partitions have leaders.
+   */
   readonly createTopic: (topic: NewTopic) => Effect.Effect<boolean, KafkaError>
   /** Deletes the records before `offset`. */
   readonly deleteRecords: (of: TopicPartition, offset: bigint) => Effect.Effect<void, KafkaError>

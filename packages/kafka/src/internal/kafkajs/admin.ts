@@ -40,20 +40,28 @@ export const make = (connection: Connection): Admin => ({
       ),
 
   createTopic: ({ config = {}, name, partitions, replicationFactor }) =>
-    connection.admin(`cannot create topic ${name}`, (admin) =>
-      admin.createTopics({
-        waitForLeaders: true,
-        timeout: connection.limits.start,
-        topics: [
-          {
-            topic: name,
-            ...(partitions === undefined ? {} : { numPartitions: partitions }),
-            ...(replicationFactor === undefined ? {} : { replicationFactor }),
-            configEntries: Object.entries(config).map(([key, value]) => ({ name: key, value })),
-          },
-        ],
-      }),
-    ),
+    connection
+      .admin(`cannot create topic ${name}`, (admin) =>
+        admin.createTopics({
+          waitForLeaders: false, // kafkajs gives up when the broker that it asks does not know the topic yet
+          timeout: connection.limits.start,
+          topics: [
+            {
+              topic: name,
+              ...(partitions === undefined ? {} : { numPartitions: partitions }),
+              ...(replicationFactor === undefined ? {} : { replicationFactor }),
+              configEntries: Object.entries(config).map(([key, value]) => ({ name: key, value })),
+            },
+          ],
+        }),
+      )
+      .pipe(
+        Effect.tap(
+          connection.admin(`cannot see topic ${name}, which was created`, (admin) =>
+            admin.fetchTopicMetadata({ topics: [name] }),
+          ),
+        ),
+      ),
 
   deleteRecords: ({ partition, topic }, offset) =>
     connection.admin(`cannot delete records of partition ${partition} of topic ${topic}`, async (admin) => {
