@@ -79,15 +79,21 @@ const isLeadId = (id: LeadId | number): boolean => (typeof id === "number" ? isT
 
 const invalid = (field: string, limit: string) => Either.left(new InvalidRequest({ field, limit }))
 
+/** Printable ASCII without `"` and `\`. */
+const plain = /^[ !#-[\]-~]*$/
+
+/** The JSON text of a string. `JSON.stringify` of every name and value would be a third of what a record costs. */
+const quote = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))
+
 /** The JSON text of an attribute's value; `undefined` where there is none. */
 const valueText = (value: unknown): string | undefined => {
   switch (typeof value) {
     case "string":
-    case "boolean":
-      return JSON.stringify(value)
+      return quote(value)
     case "number":
       return Number.isFinite(value) ? String(value) : undefined
     case "bigint":
+    case "boolean":
       return String(value)
     default:
       return DateTime.isDateTime(value) && Number.isFinite(value.epochMillis) ? `"${formatDateTime(value)}"` : undefined
@@ -118,7 +124,7 @@ export const toJson = (self: CustomActivity): Either.Either<string, InvalidReque
     `","activityTypeId":`,
     activityTypeId,
     `,"primaryAttributeValue":`,
-    JSON.stringify(primaryAttributeValue),
+    quote(primaryAttributeValue),
     `,"attributes":[`,
   ]
   for (let i = 0; i < attributes.length; i++) {
@@ -133,7 +139,7 @@ export const toJson = (self: CustomActivity): Either.Either<string, InvalidReque
         "must be text, a finite number, a bigint, a boolean or a valid DateTime; an attribute without a value is left out",
       )
     }
-    pieces.push(i === 0 ? `{"` : `,{"`, key, `":`, JSON.stringify(name), `,"value":`, value, "}")
+    pieces.push(i === 0 ? `{"` : `,{"`, key, `":`, quote(name), `,"value":`, value, "}")
   }
   pieces.push("]}")
   return Either.right(pieces.join(""))

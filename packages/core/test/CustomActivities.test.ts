@@ -93,6 +93,17 @@ describe("the record's text", () => {
     },
   )
 
+  it("escapes each character that needs it, wherever it stands", () => {
+    const units = Array.from({ length: 0x180 }, (_, unit) => String.fromCharCode(unit))
+    for (const unit of [...units, "\u2028", "\ud800", "\udfff", "🛶"]) {
+      for (const value of [unit, `a${unit}`, `${unit}b`, `a${unit}b`]) {
+        const given = { ...activity(1), primaryAttributeValue: value, attributes: [{ apiName: value, value }] }
+        const { attributes, primaryAttributeValue } = JSON.parse(Either.getOrThrow(CustomActivity.toJson(given)))
+        assert.deepStrictEqual([primaryAttributeValue, attributes], [value, given.attributes])
+      }
+    }
+  })
+
   const cases: ReadonlyArray<readonly [string, Partial<Record<keyof CustomActivity.CustomActivity, unknown>>, string]> =
     [
       ["lead 0", { leadId: 0 }, "leadId"],
