@@ -145,12 +145,12 @@ export const make = (options: {
     )
 
     /** One call on the wire, and what its envelope says. */
-    const exchange = (
+    const exchange: (
       endpoint: string,
       request: HttpClientRequest.HttpClientRequest,
-      { isComplete, policy = general }: CallOptions,
-    ): Effect.Effect<Answer, Failure> =>
-      Effect.gen(function* () {
+      options: CallOptions,
+    ) => Effect.Effect<Answer, Failure> = Effect.fnUntraced(
+      function* (endpoint, request, { isComplete, policy = general }) {
         const { body, date, json } = yield* transport.execute(client, endpoint, request, policy.timeout)
         const now = yield* DateTime.now
         if (json.success === false) {
@@ -168,12 +168,13 @@ export const make = (options: {
         const millis = Date.parse(date ?? "")
         const time = Number.isNaN(millis) ? now : DateTime.unsafeMake(millis)
         return { body, json, requestId: requestIdOf(json) ?? "", time }
-      }).pipe(
-        Effect.tapBoth({
+      },
+      (exchanged, endpoint) =>
+        Effect.tapBoth(exchanged, {
           onSuccess: () => count(Metrics.requests, { endpoint, outcome: "ok" }),
           onFailure: ({ cause }) => count(Metrics.requests, { endpoint, outcome: cause }),
         }),
-      )
+    )
 
     const call = (
       path: string,

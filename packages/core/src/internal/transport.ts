@@ -90,13 +90,13 @@ const parse = (text: string): Json | undefined => {
 }
 
 /** One attempt: a request, its whole body within `timeout`, and the body as a JSON object. */
-export const execute = (
+export const execute: (
   client: HttpClient.HttpClient,
   endpoint: string,
   request: HttpClientRequest.HttpClientRequest,
   timeout: Duration.Duration,
-): Effect.Effect<Answer, Failure> =>
-  Effect.gen(function* () {
+) => Effect.Effect<Answer, Failure> = Effect.fnUntraced(
+  function* (client, endpoint, request, _timeout) {
     const started = yield* Clock.currentTimeMillis
     const response = yield* client.execute(request)
     const body = new Uint8Array(yield* response.arrayBuffer)
@@ -108,13 +108,16 @@ export const execute = (
       return yield* Effect.fail(malformed(endpoint))
     }
     return { body, json, date: response.headers.date }
-  }).pipe(
-    Effect.catchTags({
-      RequestError: (error) => Effect.fail(fromHttpError(endpoint)(error)),
-      ResponseError: (error) => Effect.fail(fromHttpError(endpoint)(error)),
-    }),
-    Effect.timeoutFail({
-      duration: timeout,
-      onTimeout: () => unavailable(endpoint, "Timeout", ErrorCode.get("Client", "Timeout")),
-    }),
-  )
+  },
+  (attempt, _client, endpoint, _request, timeout) =>
+    attempt.pipe(
+      Effect.catchTags({
+        RequestError: (error) => Effect.fail(fromHttpError(endpoint)(error)),
+        ResponseError: (error) => Effect.fail(fromHttpError(endpoint)(error)),
+      }),
+      Effect.timeoutFail({
+        duration: timeout,
+        onTimeout: () => unavailable(endpoint, "Timeout", ErrorCode.get("Client", "Timeout")),
+      }),
+    ),
+)
