@@ -256,8 +256,8 @@ const checkOf =
   }
 
 /** General answers say `reasons`, this endpoint `errors`; both are read. */
-const codesOf = (result: Readonly<Record<string, unknown>>): Skipped["codes"] =>
-  [result.errors, result.reasons]
+const codesOf = (errors: unknown, reasons: unknown): Skipped["codes"] =>
+  [errors, reasons]
     .flatMap((list): ReadonlyArray<unknown> => (Array.isArray(list) ? list : []))
     .map((error) => {
       const { code, message } = Object(error) as { readonly code?: unknown; readonly message?: unknown }
@@ -266,9 +266,9 @@ const codesOf = (result: Readonly<Record<string, unknown>>): Skipped["codes"] =>
 
 /** None where the element says neither that the record was added nor that it was skipped. */
 const toResult = (result: unknown, requestId: string): Result | undefined => {
-  const { id, marketoGUID, status, ...rest } = Object(result) as Readonly<Record<string, unknown>>
+  const { errors, id, marketoGUID, reasons, status } = Object(result) as Readonly<Record<string, unknown>>
   const guid = marketoGUID ?? id
-  if (status === "skipped") return { _tag: "Skipped", codes: codesOf(rest), requestId }
+  if (status === "skipped") return { _tag: "Skipped", codes: codesOf(errors, reasons), requestId }
   return status === "added" && (typeof guid === "string" || typeof guid === "number")
     ? { _tag: "Added", marketoGUID: String(guid), confirmedBy: "answer" }
     : undefined
@@ -307,55 +307,57 @@ export const make = (options: {
     const client = yield* MarketoClient.MarketoClient
     const activities = yield* Activities.Activities
 
-    const call = (
+    const call: (
       items: ReadonlyArray<Item<unknown>>,
       hold?: MarketoClient.Hold,
-    ): Effect.Effect<ReadonlyArray<Result>, MarketoError> =>
-      Effect.gen(function* () {
-        const { path } = endpoints[ENDPOINT]
-        const call = { endpoint: ENDPOINT, policy: options.policies[ENDPOINT], hold }
-        const { json, requestId } = yield* client.post(path, writeBatches.bodyOf(items), call)
-        const results = Array.isArray(json.result)
-          ? json.result.map((one) => toResult(one, requestId)).filter((result) => result !== undefined)
-          : []
-        if (results.length !== items.length || results.length !== (json.result as ReadonlyArray<unknown>).length) {
-          const { code, execution } = ErrorCode.get("Client", "Result") ?? { code: "Result", execution: "Unknown" }
-          return yield* new Unavailable({
-            endpoint: ENDPOINT,
-            requestId,
-            attempts: 1,
-            reason: "Malformed",
-            execution,
-            code,
-          })
-        }
-        const added = results.filter((result) => result._tag === "Added").length
-        yield* count(Metrics.customActivities, { outcome: "added" }, added)
-        yield* count(Metrics.customActivities, { outcome: "skipped" }, results.length - added)
-        return results
-      })
+    ) => Effect.Effect<ReadonlyArray<Result>, MarketoError> = Effect.fnUntraced(function* (items, hold) {
+      const { path } = endpoints[ENDPOINT]
+      const call = { endpoint: ENDPOINT, policy: options.policies[ENDPOINT], hold }
+      const { json, requestId } = yield* client.post(path, writeBatches.bodyOf(items), call)
+      const results = Array.isArray(json.result)
+        ? json.result.map((one) => toResult(one, requestId)).filter((result) => result !== undefined)
+        : []
+      if (results.length !== items.length || results.length !== (json.result as ReadonlyArray<unknown>).length) {
+        const { code, execution } = ErrorCode.get("Client", "Result") ?? { code: "Result", execution: "Unknown" }
+        return yield* new Unavailable({
+          endpoint: ENDPOINT,
+          requestId,
+          attempts: 1,
+          reason: "Malformed",
+          execution,
+          code,
+        })
+      }
+      const added = results.filter((result) => result._tag === "Added").length
+      yield* count(Metrics.customActivities, { outcome: "added" }, added)
+      yield* count(Metrics.customActivities, { outcome: "skipped" }, results.length - added)
+      return results
+    })
 
-    const add: Service["add"] = (batch, addOptions = {}) =>
-      Effect.gen(function* () {
-        if (batch.length > writeBatches.MAX_COUNT) {
-          return yield* invalid(
-            "input",
-            `Marketo takes 1 to ${writeBatches.MAX_COUNT} records a call, not ${batch.length}`,
-          )
-        }
-        const items: Array<Item<unknown>> = []
-        for (const [index, activity] of Chunk.toReadonlyArray(batch).entries()) {
-          const entry = writeBatches.toEntry(activity, activity, checkOf(addOptions))
-          if (!writeBatches.isItem(entry)) return yield* invalid(`${index}.${entry.error.field}`, entry.error.limit)
-          items.push(entry)
-        }
-        if (!writeBatches.fit(items, writeBatches.MAX_BYTES)) {
-          return yield* invalid("input", `Marketo takes 1 MB a call, and these ${items.length} records have more`)
-        }
-        return Chunk.unsafeFromArray(yield* call(items, addOptions.hold)) as Chunk.NonEmptyChunk<Result>
-      })
+    const add: Service["add"] = Effect.fnUntraced(function* (batch, addOptions = {}) {
+      if (batch.length > writeBatches.MAX_COUNT) {
+        return yield* invalid(
+          "input",
+          `Marketo takes 1 to ${writeBatches.MAX_COUNT} records a call, not ${batch.length}`,
+        )
+      }
+      const items: Array<Item<unknown>> = []
+      for (const [index, activity] of Chunk.toReadonlyArray(batch).entries()) {
+        const entry = writeBatches.toEntry(activity, activity, checkOf(addOptions))
+        if (!writeBatches.isItem(entry)) return yield* invalid(`${index}.${entry.error.field}`, entry.error.limit)
+        items.push(entry)
+      }
+      if (!writeBatches.fit(items, writeBatches.MAX_BYTES)) {
+        return yield* invalid("input", `Marketo takes 1 MB a call, and these ${items.length} records have more`)
+      }
+      return Chunk.unsafeFromArray(yield* call(items, addOptions.hold)) as Chunk.NonEmptyChunk<Result>
+    })
 
-    const addAll: Service["addAll"] = (input, toActivity, addOptions = {}) => {
+    const addAll: Service["addAll"] = <I, E, R>(
+      input: Stream.Stream<I, E, R>,
+      toActivity: (input: I) => CustomActivity,
+      addOptions: AddAllOptions = {},
+    ) => {
       const { batch = {}, concurrency = 1, unknown = {} } = addOptions
       const { maxBytes, maxCount } = batch
       for (const [field, value] of Object.entries({ maxCount, maxBytes, concurrency })) {
@@ -371,24 +373,22 @@ export const make = (options: {
         maxBytes: Math.min(maxBytes ?? writeBatches.MAX_BYTES, writeBatches.MAX_BYTES),
         maxWait: Duration.decode(batch.maxWait ?? "30 seconds"),
       }
-      const batches = writeBatches.batches(input, (i) => writeBatches.toEntry(i, toActivity(i), check), policy)
       return Stream.unwrap(
         Effect.map(Deferred.make<void>(), (stop) => {
           // after a failure nothing new is begun, and what calls under way have stored still comes back
           let failure = Option.none<MarketoError>()
-          return batches.pipe(
-            Stream.interruptWhen(Deferred.await(stop)),
+          const toEntry = (i: I) => writeBatches.toEntry(i, toActivity(i), check)
+          return writeBatches.batches(input, toEntry, policy, Deferred.await(stop)).pipe(
             Stream.mapEffect(
-              (entries) =>
-                Effect.gen(function* () {
-                  if (Option.isSome(failure)) return Chunk.empty()
-                  const written = yield* write(entries.filter(writeBatches.isItem))
-                  if (Option.isSome(written.failure)) {
-                    failure = written.failure
-                    yield* Deferred.succeed(stop, undefined)
-                  }
-                  return Chunk.unsafeFromArray(withOutcomes(entries, written.outcomes))
-                }),
+              Effect.fnUntraced(function* (entries: ReadonlyArray<writeBatches.Entry<I>>) {
+                if (Option.isSome(failure)) return Chunk.empty()
+                const written = yield* write(entries.filter(writeBatches.isItem))
+                if (Option.isSome(written.failure)) {
+                  failure = written.failure
+                  yield* Deferred.succeed(stop, undefined)
+                }
+                return Chunk.unsafeFromArray(withOutcomes(entries, written.outcomes))
+              }),
               { concurrency },
             ),
             Stream.flattenChunks,

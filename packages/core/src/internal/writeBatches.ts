@@ -6,8 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Fiber from "effect/Fiber"
-import * as Mailbox from "effect/Mailbox"
+import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as CustomActivity from "../CustomActivity.js"
@@ -79,61 +78,74 @@ export const toEntry = <I>(
   return error === undefined ? item : { input, error }
 }
 
-/** One element a call. When the input fails, what came before goes out first. */
+/** Chunks of the input that are read ahead, so that it is read while a call is under way. */
+const READ_AHEAD = 2
+
+/** One element a call. When the input fails or `stop` ends, what came before goes out first. */
 export const batches = <I, E, R>(
   input: Stream.Stream<I, E, R>,
   toEntry: (input: I) => Entry<I>,
   policy: Policy,
+  stop: Effect.Effect<void>,
 ): Stream.Stream<ReadonlyArray<Entry<I>>, E, R> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const ready = yield* Mailbox.fromStream(Stream.chunks(input), { capacity: 2 })
+      const pull = yield* Stream.toPull(input)
       const maxWait = Duration.toMillis(policy.maxWait)
       const call = new Call<I>(policy)
       /** Inputs that were taken; those from `at` on are not in a call yet. */
       let inputs: ReadonlyArray<I> = []
       let at = 0
-      let end: Either.Either<void, E> | undefined
 
-      /**
-       * Goes on when its waiter gives up: to interrupt a take may lose what it has taken, and the wait for more records ends
-       * by the clock again and again.
-       */
-      let taking: Fiber.Fiber<void> | undefined
-      const scope = yield* Effect.scope
+      // An array and latches, not a Mailbox: a wait that the clock ends loses nothing, needs no fiber of its own, and no chunk is
+      // held by the closures of a suspended offer. V8 keeps those, and copies all that they hold, until its next full collection.
+      let ready: Array<Chunk.Chunk<I>> = []
+      let end: Exit.Exit<void, E> | undefined
+      const isReady = yield* Effect.makeLatch()
+      const hasRoom = yield* Effect.makeLatch(true)
 
-      const take = Effect.map(Effect.either(ready.takeAll), (taken) => {
-        if (Either.isLeft(taken)) {
-          end = Either.left(taken.left)
-        } else {
-          const [chunks, ended] = taken.right
-          inputs = Chunk.toReadonlyArray(Chunk.flatten(chunks))
-          at = 0
-          if (ended) end = Either.void
-        }
+      const read = Effect.flatMap(pull, (chunk) => {
+        if (ready.push(chunk) === READ_AHEAD) hasRoom.unsafeClose()
+        isReady.unsafeOpen()
+        return hasRoom.await
       })
+      yield* Effect.forever(read).pipe(
+        Effect.catchAll(Option.match({ onNone: () => Effect.void, onSome: Effect.fail })),
+        Effect.raceFirst(stop),
+        Effect.exit,
+        Effect.flatMap((exit) => {
+          end = exit
+          return isReady.open
+        }),
+        Effect.forkScoped,
+      )
 
-      const more = Effect.gen(function* () {
-        taking ??= yield* Effect.forkIn(take, scope)
-        yield* Fiber.join(taking)
-        taking = undefined
-      })
+      const take = () => {
+        inputs = Chunk.toReadonlyArray(Chunk.flatten(Chunk.unsafeFromArray(ready)))
+        at = 0
+        ready = []
+        hasRoom.unsafeOpen()
+        if (end === undefined) isReady.unsafeClose()
+      }
 
       const next: Effect.Effect<Option.Option<ReadonlyArray<Entry<I>>>, E> = Effect.gen(function* () {
         for (;;) {
           const now = yield* Clock.currentTimeMillis
           while (at < inputs.length && !call.isFull && call.add(toEntry(inputs[at] as I), now)) at++
           if (call.isFull || at < inputs.length) return Option.some(call.close())
-          const isWaiting = call.entries.length > 0
-          if (end !== undefined) {
-            if (isWaiting) return Option.some(call.close())
-            return yield* Either.match(end, { onLeft: Effect.fail, onRight: () => Effect.succeedNone })
+          if (ready.length > 0) {
+            take()
+            continue
           }
+          const isWaiting = call.entries.length > 0
+          if (end !== undefined) return isWaiting ? Option.some(call.close()) : yield* Effect.as(end, Option.none())
           if (!isWaiting) {
-            yield* more
+            yield* isReady.await
           } else {
             const left = call.since + maxWait - now
-            if (left <= 0 || Option.isNone(yield* Effect.timeoutOption(more, left))) return Option.some(call.close())
+            if (left <= 0 || Option.isNone(yield* Effect.timeoutOption(isReady.await, left))) {
+              return Option.some(call.close())
+            }
           }
         }
       })
