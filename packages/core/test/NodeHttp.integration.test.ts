@@ -1,7 +1,10 @@
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import { Activities, Feed, Marketo, MarketoClient, RequestPolicy } from "@effect-marketo/core"
 import { Simulator } from "@effect-marketo/simulator"
-import { Chunk, Duration, Effect, Layer, Logger, LogLevel, Redacted, Stream } from "effect"
+import { Chunk, Duration, Effect, Fiber, Layer, Logger, LogLevel, Redacted, Stream } from "effect"
 import * as NodeHttp from "../src/NodeHttp.js"
 
 /** Repeats are expected here, and warned of. */
@@ -112,5 +115,38 @@ describe("over a real socket", () => {
         "NotExecuted",
       ])
     }),
+  )
+
+  it.scopedLive(
+    "a request that is interrupted before it is on the wire is not sent, and one that waits is cut off",
+    () =>
+      Effect.gen(function* () {
+        const http = yield* HttpClient.HttpClient
+        const server = createServer()
+        const asked: Array<string | undefined> = []
+        const cut: Array<string | undefined> = []
+        server.on("request", (request, response) => {
+          asked.push(request.url)
+          if (request.url === "/last") response.end("yes")
+          response.on("close", () => response.writableFinished || cut.push(request.url))
+        })
+        yield* Effect.acquireRelease(
+          Effect.async<void>((resume) => {
+            server.listen(0, "127.0.0.1", () => resume(Effect.void))
+          }),
+          () => Effect.sync(() => server.close()),
+        )
+        const get = (path: string) => http.get(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`)
+        const early = yield* Effect.fork(get("/early"))
+        yield* Effect.yieldNow()
+        yield* Fiber.interrupt(early)
+        const late = yield* Effect.fork(get("/late"))
+        yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => asked.includes("/late") })
+        yield* Fiber.interrupt(late)
+        const response = yield* get("/last")
+        assert.deepStrictEqual([response.status, yield* response.text, yield* response.text], [200, "yes", "yes"])
+        yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => cut.includes("/late") })
+        assert.deepStrictEqual(asked, ["/late", "/last"])
+      }).pipe(Effect.provide(NodeHttp.layer)),
   )
 })
