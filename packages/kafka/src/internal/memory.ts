@@ -93,52 +93,57 @@ export const make = (): Service => {
   const owners = new Map<string, Owner>()
 
   /** As the broker does from time to time. */
-  const abortExpired = Effect.map(Clock.currentTimeMillis, (now) => {
+  const abortExpired = (now: number): void => {
     for (const { transaction } of owners.values())
       if (transaction?.state === "open" && isOver(transaction, now)) end(transaction, "aborted")
-  })
-
-  const topicOf = (name: string): Effect.Effect<Topic, KafkaError> => {
-    const topic = topics.get(name)
-    return topic === undefined
-      ? new KafkaError({ reason: "UnknownTopic", description: `there is no topic ${name}` })
-      : Effect.succeed(topic)
   }
 
-  const partitionOf = (at: TopicPartition): Effect.Effect<Partition, KafkaError> =>
-    Effect.flatMap(topicOf(at.topic), ({ partitions }) => {
-      const partition = partitions[at.partition]
-      return partition === undefined
-        ? new KafkaError({ reason: "UnknownTopic", description: `topic ${at.topic} has no partition ${at.partition}` })
-        : Effect.succeed(partition)
+  /** One request: what it looks at does not change before it has done its work, as nothing comes between. */
+  const request = <A>(handle: (now: number) => A | KafkaError): Effect.Effect<A, KafkaError> =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      abortExpired(now)
+      const answer = handle(now)
+      return answer instanceof KafkaError ? Effect.fail(answer) : Effect.succeed(answer)
     })
+
+  const topicOf = (name: string): Topic | KafkaError =>
+    topics.get(name) ?? new KafkaError({ reason: "UnknownTopic", description: `there is no topic ${name}` })
+
+  const partitionOf = (at: TopicPartition): Partition | KafkaError => {
+    const topic = topicOf(at.topic)
+    if (topic instanceof KafkaError) return topic
+    return (
+      topic.partitions[at.partition] ??
+      new KafkaError({ reason: "UnknownTopic", description: `topic ${at.topic} has no partition ${at.partition}` })
+    )
+  }
 
   const append = (
     to: TopicPartition,
     records: ReadonlyArray<ProducerRecord>,
     transaction: Transaction | undefined,
-  ): Effect.Effect<bigint, KafkaError> =>
-    Effect.gen(function* () {
-      const partition = yield* partitionOf(to)
-      const { config } = yield* topicOf(to.topic)
-      const limit = Number(config["max.message.bytes"] ?? maxMessageBytes)
-      const index = records.findIndex((record) => sizeOf(record) > limit)
-      if (index >= 0) {
-        return yield* new KafkaError({
-          reason: "RecordTooLarge",
-          description: `record ${index} for topic ${to.topic} has more than the ${limit} bytes that the topic allows`,
-          index,
-        })
-      }
-      const now = yield* DateTime.now
-      transaction?.partitions.add(partition)
-      for (const record of records) {
-        partition.entries.push({ record: consumed(to, endOf(partition), now, record), transaction })
-      }
-      return BigInt(endOf(partition) - 1)
-    })
+    now: number,
+  ): bigint | KafkaError => {
+    const partition = partitionOf(to)
+    if (partition instanceof KafkaError) return partition
+    const limit = Number(topics.get(to.topic)?.config["max.message.bytes"] ?? maxMessageBytes)
+    const index = records.findIndex((record) => sizeOf(record) > limit)
+    if (index >= 0) {
+      return new KafkaError({
+        reason: "RecordTooLarge",
+        description: `record ${index} for topic ${to.topic} has more than the ${limit} bytes that the topic allows`,
+        index,
+      })
+    }
+    transaction?.partitions.add(partition)
+    const written = DateTime.unsafeMake(now)
+    for (const record of records) {
+      partition.entries.push({ record: consumed(to, endOf(partition), written, record), transaction })
+    }
+    return BigInt(endOf(partition) - 1)
+  }
 
-  const producer: Producer = { send: (to, records) => append(to, records, undefined) }
+  const producer: Producer = { send: (to, records) => request((now) => append(to, records, undefined, now)) }
 
   const transactionalProducer = ({
     transactionalId,
@@ -151,49 +156,41 @@ export const make = (): Service => {
       const timeout = Duration.toMillis(transactionTimeout)
       owners.set(transactionalId, { epoch, transaction: undefined })
 
-      const check = (transaction: Transaction) =>
-        Effect.suspend(() => {
-          if (owners.get(transactionalId)?.epoch !== epoch) {
-            return new KafkaError({
-              reason: "Fenced",
-              description: `another producer of transactional id ${transactionalId} took over`,
-            })
-          }
-          if (transaction.state === "aborted") {
-            return new KafkaError({
-              reason: "TransactionExpired",
-              description: `the transaction of ${transactionalId} was open for longer than ${Duration.format(transactionTimeout)}`,
-            })
-          }
-          return Effect.void
-        })
+      const refusal = (transaction: Transaction): KafkaError | undefined => {
+        if (owners.get(transactionalId)?.epoch !== epoch) {
+          return new KafkaError({
+            reason: "Fenced",
+            description: `another producer of transactional id ${transactionalId} took over`,
+          })
+        }
+        if (transaction.state === "aborted") {
+          return new KafkaError({
+            reason: "TransactionExpired",
+            description: `the transaction of ${transactionalId} was open for longer than ${Duration.format(transactionTimeout)}`,
+          })
+        }
+        return undefined
+      }
 
       return transactions.make(
         transactionalId,
         Effect.sync((): transactions.Transaction => {
           const transaction: Transaction = { state: "open", partitions: new Set(), expiresAt: 0 }
-          const begun = Effect.gen(function* () {
-            yield* abortExpired
-            yield* check(transaction)
-          })
+          const endAs = (state: "committed" | "aborted") =>
+            request(() => refusal(transaction) ?? end(transaction, state))
           return {
             send: (to, records) =>
-              Effect.gen(function* () {
-                yield* begun
+              request((now) => {
+                const refused = refusal(transaction)
+                if (refused !== undefined) return refused
                 if (transaction.partitions.size === 0) {
-                  transaction.expiresAt = (yield* Clock.currentTimeMillis) + timeout
+                  transaction.expiresAt = now + timeout
                   owners.set(transactionalId, { epoch, transaction })
                 }
-                return yield* append(to, records, transaction)
+                return append(to, records, transaction, now)
               }),
-            commit: Effect.zipRight(
-              begun,
-              Effect.sync(() => end(transaction, "committed")),
-            ),
-            abort: Effect.zipRight(
-              begun,
-              Effect.sync(() => end(transaction, "aborted")),
-            ),
+            commit: endAs("committed"),
+            abort: endAs("aborted"),
           }
         }),
       )
@@ -211,10 +208,10 @@ export const make = (): Service => {
       ),
     read: (topic, partition) =>
       Stream.unwrap(
-        Effect.gen(function* () {
-          yield* abortExpired
-          const partitions =
-            partition === undefined ? (yield* topicOf(topic)).partitions : [yield* partitionOf({ topic, partition })]
+        request(() => {
+          const found = partition === undefined ? topicOf(topic) : partitionOf({ topic, partition })
+          if (found instanceof KafkaError) return found
+          const partitions = "partitions" in found ? found.partitions : [found]
           return Stream.fromChunk(Chunk.fromIterable(partitions.flatMap(committed)))
         }),
       ),
@@ -226,7 +223,11 @@ export const make = (): Service => {
         })),
       ),
     topicConfig: (name) =>
-      Effect.map(topicOf(name), ({ config }) => ({ "max.message.bytes": `${maxMessageBytes}`, ...config })),
+      request(() => {
+        const topic = topicOf(name)
+        if (topic instanceof KafkaError) return topic
+        return { "max.message.bytes": `${maxMessageBytes}`, ...topic.config }
+      }),
     createTopic: ({ name, partitions = 1, config = {} }) =>
       Effect.sync(() => {
         if (topics.has(name)) return false
@@ -242,7 +243,9 @@ export const make = (): Service => {
         return true
       }),
     deleteRecords: (of, offset) =>
-      Effect.flatMap(partitionOf(of), (partition) => {
+      request(() => {
+        const partition = partitionOf(of)
+        if (partition instanceof KafkaError) return partition
         if (offset > endOf(partition)) {
           return new KafkaError({
             reason: "Misconfigured",
@@ -250,7 +253,7 @@ export const make = (): Service => {
           })
         }
         partition.start += partition.entries.splice(0, Math.max(0, Number(offset) - partition.start)).length
-        return Effect.void
+        return undefined
       }),
   }
 }
