@@ -152,7 +152,7 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
             const writer = yield* open({ checkpointTopic }, through)
             assert.strictEqual(sequenceOf(writer), sequence)
             for (let n = 0; n < 21; n++) {
-              if (n % 5 === 0) faulty.next({ request: "EndTxn", do: "cut before" })
+              if (n % 7 === 0) faulty.next({ request: "EndTxn", do: "cut before" })
               yield* writer.write(batch(++sequence))
             }
           }),

@@ -45,8 +45,11 @@ export const failure = (reason: SinkError["reason"], description: string, cause?
 const retryable = ({ cause }: SinkError): KafkaError | undefined =>
   cause instanceof KafkaError && cause.isRetryable ? cause : undefined
 
-/** 0.1 s, 0.2 s, … 5 s between tries. */
-const delays = Schedule.exponential("100 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")), Schedule.jittered)
+/**
+ * 0.5 s, 1 s, … 5 s between tries. The first is more than a copy that takes over needs from its new producer to its checkpoint:
+ * who then looks whether somebody took over, sees it.
+ */
+const delays = Schedule.exponential("500 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")), Schedule.jittered)
 
 /** Tries again while Kafka is away, and begins no try later than `limit` after the first. */
 export const whileUnavailable =
