@@ -22,7 +22,7 @@ const harness = <E>(kafka: Layer.Layer<KafkaClient.KafkaClient, E>) =>
     }
   })
 
-SinkSuite.suite({ name: "KafkaSink in memory", harness: harness(KafkaClient.layerMemory), rounds: 100 })
+SinkSuite.suite({ name: "KafkaSink in memory", harness: harness(KafkaClient.layerMemory), rounds: 60 })
 
 describeWithKafka("KafkaSink", (brokers) => {
   SinkSuite.suite({ name: "on a broker", harness: harness(KafkaClient.layer({ brokers })), rounds: 4 })
