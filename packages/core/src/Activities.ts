@@ -34,6 +34,7 @@ import { Position } from "./Checkpoint.js"
 import type { AnyFeed, Feed } from "./Feed.js"
 import * as chains from "./internal/chains.js"
 import { count } from "./internal/count.js"
+import { across, Handover } from "./internal/handover.js"
 import * as page from "./internal/page.js"
 import * as permits from "./internal/permits.js"
 import * as readOptions from "./internal/readOptions.js"
@@ -200,10 +201,12 @@ export const make = (options: {
         }
         return answer
       }).pipe(
-        Effect.withSpan("Activities.page", {
-          captureStackTrace: false,
-          attributes: { "marketo.endpoint": kind.endpoint },
-        }),
+        across(
+          Effect.withSpan("Activities.page", {
+            captureStackTrace: false,
+            attributes: { "marketo.endpoint": kind.endpoint },
+          }),
+        ),
       )
 
     const pages = <A>(feed: Feed<A>, start: Start): Stream.Stream<Page<A>, MarketoError> =>
@@ -228,15 +231,16 @@ export const make = (options: {
                   const isLast = isIdle && every === undefined
                   return isLast ? Option.none() : Option.some({ token: page.tokenOf(right), isIdle })
                 })
-                return [Chunk.of({ answer, first, index }), next] as const
+                return [Chunk.of(new Handover({ answer, first, index })), next] as const
               }),
             )
 
           const origin: State = { positions, behind: new Set(reads.map(({ index }) => index)) }
           return Stream.fromIterable(reads).pipe(
             Stream.flatMap(answersOf, { concurrency: Math.max(1, reads.length), bufferSize: 1 }),
-            Stream.mapAccumEffect(origin, (state, { answer, first, index }) =>
+            Stream.mapAccumEffect(origin, (state, handover) =>
               Effect.gen(function* () {
+                const { answer, first, index } = handover.take()
                 const position = state.positions[index] ?? first
                 if (Either.isLeft(answer)) {
                   const error = answer.left

@@ -18,6 +18,7 @@ import * as ApiLimits from "./ApiLimits.js"
 import { count } from "./internal/count.js"
 import { failureOf, requestIdOf } from "./internal/envelope.js"
 import { type Failure, retry } from "./internal/failure.js"
+import { across } from "./internal/handover.js"
 import { encodeQuery } from "./internal/query.js"
 import * as transport from "./internal/transport.js"
 import { InvalidRequest, type MarketoError, Unauthorized } from "./MarketoError.js"
@@ -222,10 +223,12 @@ export const make = (options: {
         }))
         return retry(endpoint, policy, counted, kind)
       }).pipe(
-        Effect.withSpan("MarketoClient.call", {
-          captureStackTrace: false,
-          attributes: { "marketo.endpoint": endpoint, "server.address": host },
-        }),
+        across(
+          Effect.withSpan("MarketoClient.call", {
+            captureStackTrace: false,
+            attributes: { "marketo.endpoint": endpoint, "server.address": host },
+          }),
+        ),
       )
     }
     const urlOf = (path: string) => `${options.baseUrl}${path}`

@@ -9,6 +9,7 @@ import * as ErrorCode from "../ErrorCode.js"
 import { Rejected, Unavailable } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
 import type { Failure } from "./failure.js"
+import { across } from "./handover.js"
 
 /** The code of a driver's error, under however many wrappers that have none. */
 const codeOf = (error: unknown): string | undefined => {
@@ -115,9 +116,11 @@ export const execute: (
         RequestError: (error) => Effect.fail(fromHttpError(endpoint)(error)),
         ResponseError: (error) => Effect.fail(fromHttpError(endpoint)(error)),
       }),
-      Effect.timeoutFail({
-        duration: timeout,
-        onTimeout: () => unavailable(endpoint, "Timeout", ErrorCode.get("Client", "Timeout")),
-      }),
+      across(
+        Effect.timeoutFail({
+          duration: timeout,
+          onTimeout: () => unavailable(endpoint, "Timeout", ErrorCode.get("Client", "Timeout")),
+        }),
+      ),
     ),
 )
