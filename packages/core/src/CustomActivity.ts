@@ -72,6 +72,8 @@ export const formatDateTime = (date: DateTime.DateTime): string =>
 const LEAD_ID = "must be a positive whole number; past 2^53 it must be given as text"
 const TYPE_ID = "must be a positive whole number"
 const TEXT = "must be text"
+const DATE = "must be a date and time with its zone, such as 2026-01-31T12:00:00Z"
+const ATTRIBUTE_VALUE = "must be text, a finite number or a boolean; an attribute without a value is left out"
 
 const isTypeId = (id: number): boolean => Number.isSafeInteger(id) && id > 0
 
@@ -148,28 +150,24 @@ export const toJson = (self: CustomActivity): Either.Either<string, InvalidReque
 /** In words of our own: those of a schema quote the value. */
 const says = (message: string) => ({ message: () => ({ message, override: true }) })
 
-const text = Schema.NonEmptyString.annotations(says(TEXT))
-
-const value = Schema.Union(Schema.String, Schema.Finite, Schema.Literal(true, false)).annotations(
-  says("must be text, a finite number or a boolean; an attribute without a value is left out"),
-)
+const value = Schema.Union(Schema.String, Schema.Number, Schema.Literal(true, false)).annotations(says(ATTRIBUTE_VALUE))
+const name = Schema.String.annotations(says(TEXT))
 
 const attribute = {
   message: () => "must be an object with an apiName or a name, and a value",
 }
 
+/** Of what kind the members are; which values they may have is checked after that. */
 const Json = Schema.Struct({
-  leadId: Schema.Union(Schema.Number, Schema.String).pipe(Schema.filter(isLeadId)).annotations(says(LEAD_ID)),
-  activityDate: Schema.String.pipe(Schema.filter((date) => !Number.isNaN(instant.parse(date)))).annotations(
-    says("must be a date and time with its zone, such as 2026-01-31T12:00:00Z"),
-  ),
-  activityTypeId: Schema.Number.pipe(Schema.filter(isTypeId)).annotations(says(TYPE_ID)),
+  leadId: Schema.Union(Schema.Number, Schema.String).annotations(says(LEAD_ID)),
+  activityDate: Schema.String.annotations(says(DATE)),
+  activityTypeId: Schema.Number.annotations(says(TYPE_ID)),
   primaryAttributeValue: Schema.String.annotations(says(TEXT)),
   attributes: Schema.optional(
     Schema.Array(
       Schema.Union(
-        Schema.Struct({ apiName: text, value }).annotations(attribute),
-        Schema.Struct({ name: text, value }).annotations(attribute),
+        Schema.Struct({ apiName: name, value }).annotations(attribute),
+        Schema.Struct({ name, value }).annotations(attribute),
       ),
     ).annotations({ message: () => "must be a list" }),
   ),
@@ -177,19 +175,15 @@ const Json = Schema.Struct({
 
 const isJson = compile(Json)
 
-type Json = typeof Json.Type
-
-/** The path and what must be there; the schema's own words would quote the value. */
-const explain = (error: ParseResult.ParseError): InvalidRequest => {
-  const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+/** The path and what must be there. */
+const explain = (input: unknown): InvalidRequest => {
+  const decoded = Schema.decodeUnknownEither(Json)(input)
+  const [issue] = Either.isLeft(decoded) ? ParseResult.ArrayFormatter.formatErrorSync(decoded.left) : []
   const path = issue?.path.join(".") ?? ""
   return path === "" || issue === undefined
     ? new InvalidRequest({ field: "record", limit: "must be a JSON object" })
     : new InvalidRequest({ field: path, limit: issue.message })
 }
-
-const decode = (input: unknown): Either.Either<Json, InvalidRequest> =>
-  isJson(input) ? Either.right(input) : Either.mapLeft(Schema.decodeUnknownEither(Json)(input), explain)
 
 /**
  * The record that JSON such as that of `toJson` describes, a missing `attributes` being none. Fails with the path at fault, and
@@ -205,14 +199,21 @@ export const fromJson = (json: string): Either.Either<CustomActivity, InvalidReq
   } catch {
     return invalid("record", "must be JSON")
   }
-  return Either.map(
-    decode(input),
-    ({ activityDate, activityTypeId, attributes = [], leadId, primaryAttributeValue }) => ({
-      leadId,
-      activityDate: DateTime.unsafeMake(instant.parse(activityDate)),
-      activityTypeId,
-      primaryAttributeValue,
-      attributes,
-    }),
-  )
+  if (!isJson(input)) return Either.left(explain(input))
+  const { activityTypeId, attributes = [], leadId, primaryAttributeValue } = input
+  if (!isLeadId(leadId)) return invalid("leadId", LEAD_ID)
+  const millis = instant.parse(input.activityDate)
+  if (Number.isNaN(millis)) return invalid("activityDate", DATE)
+  if (!isTypeId(activityTypeId)) return invalid("activityTypeId", TYPE_ID)
+  for (let i = 0; i < attributes.length; i++) {
+    const attribute = attributes[i] as (typeof attributes)[number]
+    const key = "apiName" in attribute ? "apiName" : "name"
+    if ((attribute as Readonly<Record<string, unknown>>)[key] === "") return invalid(`attributes.${i}.${key}`, TEXT)
+    // JSON can write numbers past the largest
+    if (typeof attribute.value === "number" && !Number.isFinite(attribute.value)) {
+      return invalid(`attributes.${i}.value`, ATTRIBUTE_VALUE)
+    }
+  }
+  const activityDate = DateTime.unsafeMake(millis)
+  return Either.right({ leadId, activityDate, activityTypeId, primaryAttributeValue, attributes })
 }

@@ -193,6 +193,7 @@ describe("the record of a text", () => {
     ["an attribute that is no object", { attributes: ["secret"] }, "attributes.0"],
     ["an attribute without a name", { attributes: [{ value: "secret" }] }, "attributes.0.apiName"],
     ["an attribute without a value", { attributes: [{ apiName: "a", value: null }] }, "attributes.0.value"],
+    ["an attribute with an empty name", { attributes: [{ name: "", value: "secret" }] }, "attributes.0.name"],
   ] as const) {
     it(`${what} is an error with the path and without the value`, () => {
       const error = Either.getOrThrow(Either.flip(CustomActivity.fromJson(JSON.stringify({ ...record, ...members }))))
@@ -200,6 +201,14 @@ describe("the record of a text", () => {
       assert.notInclude(error.message, "secret")
     })
   }
+
+  it("a number that is too large for one is an error", () => {
+    const text = Either.getOrThrow(CustomActivity.toJson(activity(1))).replace('"value":"1"', '"value":1e999')
+    assert.deepStrictEqual(
+      Either.mapLeft(CustomActivity.fromJson(text), ({ field }) => field),
+      Either.left("attributes.0.value"),
+    )
+  })
 
   for (const text of ["secret", "", "null", '"secret"', "[]"]) {
     it(`${JSON.stringify(text)} is no record`, () => {

@@ -6,9 +6,9 @@
  * is lost to it is left alone.
  */
 import { type CustomActivities, type CustomActivity, ErrorCode, type MarketoError } from "@effect-marketo/core"
+import * as EffectCause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -58,6 +58,9 @@ interface Part {
   isClaimed: boolean
   committed: number
 }
+
+/** None where nothing was sent. */
+type Answer = Option.Option<ReadonlyArray<CustomActivities.Result>>
 
 /** An entry that can be sent. */
 type Sendable = Entry & { readonly activity: CustomActivity.CustomActivity }
@@ -216,32 +219,29 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   })
 
   /** One call. None when it was not sent, because a part was lost before; then the others may be sent without it. */
-  const attempt = (entries: ReadonlyArray<Sendable>) =>
-    Effect.gen(function* () {
-      const gaveUp = yield* Deferred.make<void>()
-      let isSent = false
-      const hold = {
-        acquire: Effect.suspend(() => {
-          if (claim()) {
-            isSent = true
-            return Effect.void
-          }
-          return Effect.zipRight(Deferred.succeed(gaveUp, undefined), Effect.never)
-        }),
-        release: Effect.suspend(() => {
-          isSent = false
-          return letGo
-        }),
-      }
-      const batch = Chunk.unsafeFromArray(entries.map(({ activity }) => activity))
-      return yield* activities.add(batch as Chunk.NonEmptyChunk<CustomActivity.CustomActivity>, { hold }).pipe(
-        Effect.asSome,
-        Effect.mapError((error) => ({ error, mayBeStored: isSent })),
-        Effect.raceFirst(
-          Effect.as(Deferred.await(gaveUp), Option.none<Chunk.NonEmptyChunk<CustomActivities.Result>>()),
-        ),
-      )
-    })
+  const attempt = (entries: ReadonlyArray<Sendable>) => {
+    let isSent = false
+    const hold = {
+      acquire: Effect.suspend(() => {
+        isSent = claim()
+        return isSent ? Effect.void : Effect.interrupt
+      }),
+      release: Effect.suspend(() => {
+        isSent = false
+        return letGo
+      }),
+    }
+    const batch = Chunk.unsafeFromArray(entries.map(({ activity }) => activity))
+    return activities.add(batch as Chunk.NonEmptyChunk<CustomActivity.CustomActivity>, { hold }).pipe(
+      Effect.map((results): Answer => Option.some(Chunk.toReadonlyArray(results))),
+      Effect.mapError((error) => ({ error, mayBeStored: isSent })),
+      Effect.catchAllCause((cause) =>
+        hasLost && EffectCause.isInterruptedOnly(cause)
+          ? Effect.succeed<Answer>(Option.none())
+          : Effect.failCause(cause),
+      ),
+    )
+  }
 
   /** Gives outcomes to the entries, as far as they are known by now. */
   const write = (entries: ReadonlyArray<Sendable>): Effect.Effect<void, WorkError> =>
@@ -250,7 +250,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
         mayBeStored ? settleUnknown(entries, error) : notExecuted(entries, error),
       onSuccess: Option.match({
         onNone: () => Effect.void,
-        onSome: (results) => settle(entries, Chunk.toReadonlyArray(results)),
+        onSome: (results) => settle(entries, results),
       }),
     })
 
@@ -355,7 +355,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     if (fresh.length > 0) claim()
     const areDead = fresh.map(({ outcome }) => outcome?._tag === "Dead")
     fresh = []
-    if (!guard.allows(areDead)) return yield* tooMany
+    if (!guard.allows(areDead)) return yield* tooMany()
     const letters = claimed().flatMap(({ entries }) => entries.filter(isDead))
     yield* deadLetters.write(letters.map((entry) => [entry, entry.outcome.cause]))
     for (const entry of letters) entry.isDone = true
@@ -363,10 +363,11 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     yield* tell
   })
 
-  const tooMany = new SourceError({
-    reason: "TooManyDeadLetters",
-    description: `more than ${guard.policy.max} of the last ${guard.policy.of} records of topic ${topic} would be dead letters. Look at those in the dead-letter topic, then start again or change the guard`,
-  })
+  const tooMany = () =>
+    new SourceError({
+      reason: "TooManyDeadLetters",
+      description: `more than ${guard.policy.max} of the last ${guard.policy.of} records of topic ${topic} would be dead letters. Look at those in the dead-letter topic, then start again or change the guard`,
+    })
 
   const run = Effect.gen(function* () {
     parts = yield* Effect.forEach(slices, (slice) =>
