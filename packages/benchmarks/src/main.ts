@@ -2,13 +2,14 @@
  * The figures of the README, as Markdown on standard output.
  *
  *     npm run bench                       everything, about ten minutes
- *     npm run bench -- throughput         one of: throughput, writing, memory, kafka-sink, limits
+ *     npm run bench -- throughput         one of: throughput, writing, memory, kafka-sink, kafka-source, limits
  *     npm run bench -- --quick            fewer pages and rounds
  */
 import { execFileSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { kafkaSink } from "./kafkaSink.js"
+import { kafkaSource } from "./kafkaSource.js"
 import { limits } from "./limits.js"
 import { memory } from "./memory.js"
 import { throughput } from "./throughput.js"
@@ -30,6 +31,10 @@ const sections: Readonly<Record<string, { readonly title: string; readonly run: 
   "kafka-sink": {
     title: "Into Kafka, six partitions, the broker on the same two cores",
     run: () => (quick ? kafkaSink(20, 1) : kafkaSink(100, 3)),
+  },
+  "kafka-source": {
+    title: "From Kafka, 12 partitions and 5 lanes, 150 ms a call",
+    run: () => (quick ? kafkaSource(20_000, 1) : kafkaSource(100_000, 3)),
   },
   limits: { title: "At 100 calls in 20 s", run: () => limits(quick ? 120 : 400) },
 }
