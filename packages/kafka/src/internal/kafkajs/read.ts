@@ -112,6 +112,7 @@ export const make =
 
         /** A member, from joining until all is read. */
         const session: Effect.Effect<void, KafkaError, Scope.Scope> = Effect.gen(function* () {
+          if (isDone()) return // the member before this one was lost after all that it had read
           const kafka = yield* connection.open("steady")
           const groupId = `${connection.clientId}-read-${randomUUID()}`
           const consumer = consumerOf(kafka, groupId)
@@ -164,6 +165,7 @@ export const make =
           ),
           Effect.retry({ schedule: Schedule.spaced("200 millis"), while: (error) => error.reason === "Unavailable" }),
           Effect.matchCauseEffect({ onFailure: (cause) => mailbox.failCause(cause), onSuccess: () => mailbox.end }),
+          Effect.interruptible,
           Effect.forkScoped,
         )
         // before the member leaves: it waits for its handler, which waits here
@@ -183,7 +185,7 @@ export const make =
         }
         const next = (seen: number): Effect.Effect<Chunk.Chunk<ConsumerRecord>, KafkaError | NoSuchElementException> =>
           Effect.flatMap(
-            Effect.timeoutOption(mailbox.take, limit),
+            Effect.timeoutOption(Effect.interruptible(mailbox.take), limit),
             Option.match({
               onSome: Effect.succeed,
               onNone: () => (moves === seen ? stands() : next(moves)),
