@@ -202,6 +202,61 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
     }).pipe(Effect.provide(KafkaClient.layer({ brokers }))),
   )
 
+  /** A client to whose brokers every connection is cut after `cut()`. */
+  const severed = (limits: Omit<KafkaClient.Options, "brokers">) => {
+    let isCut = false
+    return {
+      cut: () => {
+        isCut = true
+      },
+      mend: () => {
+        isCut = false
+      },
+      layer: KafkaClient.layer(
+        { brokers, ...limits },
+        make(() => (isCut ? "before" : undefined)),
+      ),
+    }
+  }
+
+  it.scopedLive("what a send needs first, a new connection or the topic, is given up in time as well", () =>
+    Effect.gen(function* () {
+      const { cut, layer } = severed({ startTimeout: Duration.seconds(1), deliveryTimeout: Duration.millis(700) })
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic()
+        const producer = yield* client.producer()
+        yield* send(producer, topic, ["a"])
+        cut()
+        assert.strictEqual(yield* reasonOf(send(producer, topic, ["b"])), "OutcomeUnknown")
+        const [time, reasons] = yield* Effect.timed(
+          Effect.all([reasonOf(send(producer, topic, ["c"])), reasonOf(send(producer, fresh("other"), ["c"]))], {
+            concurrency: "unbounded",
+          }),
+        )
+        assert.deepStrictEqual(reasons, ["Unavailable", "Unavailable"])
+        assert.isBelow(Duration.toMillis(time), 3000)
+      }).pipe(Effect.provide(layer))
+    }),
+  )
+
+  it.scopedLive("a producer that could not be made fences nobody later", () =>
+    Effect.gen(function* () {
+      const { cut, layer, mend } = severed({ startTimeout: Duration.seconds(1) })
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic()
+        const transactionalId = fresh("id")
+        cut()
+        assert.strictEqual(yield* reasonOf(client.transactionalProducer({ transactionalId })), "Unavailable")
+        mend()
+        const producer = yield* client.transactionalProducer({ transactionalId })
+        yield* Effect.sleep("1500 millis") // kafkajs tries again within a second
+        yield* producer.transaction((transaction) => send(transaction, topic, ["a"]))
+      }).pipe(Effect.provide(layer))
+    }),
+  )
+
   /** 300 records of 10 kB. */
   const many = Array.from({ length: 300 }, (_, index) => `${index} `.padEnd(10_000, "x"))
   const manyRecords = many.map(record) as [KafkaRecord.ProducerRecord, ...Array<KafkaRecord.ProducerRecord>]
@@ -273,6 +328,25 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
         assert.isBelow(transport.received - before, 6_000_000)
         assert.isBelow(Duration.toMillis(time), 2000)
       }).pipe(Effect.provide(KafkaClient.layer({ brokers }, transport)))
+    }),
+  )
+
+  it.scopedLive("a reader that must not be interrupted ends as soon as it has enough", () =>
+    Effect.gen(function* () {
+      const { cut, layer } = severed({})
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic()
+        const producer = yield* client.producer()
+        for (let round = 0; round < 2; round++) yield* producer.send({ topic, partition: 0 }, manyRecords)
+        const reading = client.read(topic).pipe(
+          Stream.take(1),
+          Stream.tap(() => Effect.sync(cut)),
+          Stream.runDrain,
+        )
+        const [time] = yield* Effect.timed(Effect.uninterruptible(reading))
+        assert.isBelow(Duration.toMillis(time), 4000)
+      }).pipe(Effect.provide(layer))
     }),
   )
 

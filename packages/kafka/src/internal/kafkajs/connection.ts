@@ -191,6 +191,7 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
             }),
           ),
           Effect.retry({ schedule: Schedule.spaced("200 millis"), while: (error) => error.reason === "Unavailable" }),
+          Effect.interruptible, // the time-out has to end it also where the caller must not be interrupted
           Effect.timeoutFail({
             duration: limits.start,
             onTimeout: () => last ?? noAnswer(doing, limits.start, "Unavailable"),

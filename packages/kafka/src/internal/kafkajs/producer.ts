@@ -47,6 +47,30 @@ const open = (connection: Connection, policy: Policy, options: Partial<Transacti
     return producer
   })
 
+/**
+ * A producer of kafkajs, with what `start` makes of it. Of one that does not start nothing is left: it would go on trying, and
+ * fence a later one of its transactional id.
+ */
+const opened = <A>(
+  connection: Connection,
+  doing: string,
+  policy: Policy,
+  options: Partial<TransactionalProducerOptions>,
+  start: (producer: KafkajsProducer) => Promise<A>,
+) =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+    const close = Scope.close(scope, Exit.void)
+    const producer = yield* Scope.extend(open(connection, policy, options), scope)
+    const started = yield* connection
+      .persist(
+        doing,
+        connection.attempt(doing, connection.limits.start, () => start(producer)),
+      )
+      .pipe(Effect.onError(() => close))
+    return { producer, started, close }
+  })
+
 const place = ({ partition, topic }: TopicPartition) => `partition ${partition} of topic ${topic}`
 
 /** kafkajs takes a partition that does not exist for nothing to do. */
@@ -119,19 +143,10 @@ export const make = (
     const check = topicCheck(topic)
     const current = yield* SynchronizedRef.make(Option.none<Connected>())
 
-    const connect = Effect.gen(function* () {
-      const doing = "cannot start a producer"
-      const inner = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-      const close = Scope.close(inner, Exit.void)
-      const producer = yield* Scope.extend(open(connection, "steady", {}), inner)
-      yield* connection
-        .persist(
-          doing,
-          connection.attempt(doing, connection.limits.start, () => producer.connect()),
-        )
-        .pipe(Effect.onError(() => close))
-      return { producer, close }
-    })
+    const connect: Effect.Effect<Connected, KafkaError> = Scope.extend(
+      opened(connection, "cannot start a producer", "steady", {}, (producer) => producer.connect()),
+      scope,
+    )
 
     const connected = SynchronizedRef.modifyEffect(current, (state) =>
       Option.isSome(state)
@@ -177,15 +192,19 @@ export const makeTransactional = (
     const { transactionalId, transactionTimeout = "60 seconds" } = options
     const timeout = Duration.toMillis(transactionTimeout)
     const check = topicCheck(topic)
-    const producer = yield* open(connection, "transactional", { transactionalId, transactionTimeout })
 
-    const doing = `cannot start the producer of transactional id ${transactionalId}`
     // the first transaction() fences older producers and waits for the end of what they left open
-    const started = connection.attempt(doing, limits.start, async () => {
-      await producer.connect()
-      return producer.transaction()
-    })
-    let kept: Transaction | undefined = yield* connection.persist(doing, started)
+    const { producer, started } = yield* opened(
+      connection,
+      `cannot start the producer of transactional id ${transactionalId}`,
+      "transactional",
+      { transactionalId, transactionTimeout },
+      async (producer) => {
+        await producer.connect()
+        return producer.transaction()
+      },
+    )
+    let kept: Transaction | undefined = started
 
     const begin = Effect.suspend(() => {
       const first = kept
