@@ -220,7 +220,7 @@ export const make = (options: {
           })
           const reading = permits.make(concurrency)
 
-          /** A chain's answers, and at its end the error, if there is one. The next call is under way while a page is decoded. */
+          /** A chain's answers, and at its end the error, if there is one. */
           const answersOf = ({ chain, first, index }: (typeof reads)[number]) =>
             Stream.paginateChunkEffect({ token: first.token, isIdle: false }, ({ isIdle, token }) =>
               Effect.gen(function* () {
