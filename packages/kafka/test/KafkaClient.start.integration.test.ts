@@ -5,6 +5,7 @@ import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Chunk, Duration, Effect, Exit, Redacted, Scope, Stream } from "effect"
 import kafkajs from "kafkajs"
 import { KafkaClient, type KafkaError } from "../src/index.js"
+import { fill, Ledger, member, until, workThrough } from "./consumerKit.js"
 import { fresh, newTopic, send, text } from "./contract.js"
 
 const { AclOperationTypes: Operation, AclPermissionTypes, AclResourceTypes: Resource, ResourcePatternTypes } = kafkajs
@@ -164,6 +165,48 @@ describeWithOwnKafka("signing in", () => {
             startTimeout: Duration.seconds(1),
           }),
         ),
+      )
+    }),
+  )
+
+  it.scopedLive("an ACL that a consumer lacks is one error", () =>
+    Effect.gen(function* () {
+      const { username } = broker.sasl.scram
+      const topic = "guarded"
+      yield* fill(topic, 1, 10).pipe(Effect.provide(KafkaClient.layer({ brokers: broker.brokers })))
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const refused = client
+          .consume({ topic, groupId: topic })
+          .pipe(Stream.runDrain, Effect.flip, Effect.timeout("15 seconds"))
+
+        const withoutAny = yield* refused
+        assert.strictEqual(withoutAny.reason, "Misconfigured")
+        assert.match(withoutAny.message, /topic guarded.*TOPIC_AUTHORIZATION_FAILED/)
+
+        yield* allow(username, Resource.TOPIC, topic, Operation.DESCRIBE)
+        assert.match((yield* refused).message, /group guarded.*lacks the ACL.*Read on the group/)
+
+        yield* allow(username, Resource.GROUP, topic, Operation.DESCRIBE)
+        const withoutRead = yield* refused
+        assert.strictEqual(withoutRead.reason, "Misconfigured")
+        assert.match(withoutRead.message, /group guarded.*GROUP_AUTHORIZATION_FAILED/)
+
+        yield* allow(username, Resource.GROUP, topic, Operation.READ)
+        const withoutTopic = yield* refused
+        assert.strictEqual(withoutTopic.reason, "Misconfigured")
+        assert.match(withoutTopic.message, /topic guarded.*TOPIC_AUTHORIZATION_FAILED/)
+
+        yield* allow(username, Resource.TOPIC, topic, Operation.READ)
+        const ledger = new Ledger()
+        yield* Effect.raceFirst(
+          member({ topic, groupId: topic }, (batch) =>
+            workThrough(batch, (records) => Effect.sync(() => ledger.add(records))),
+          ),
+          until(() => ledger.size === 10),
+        )
+      }).pipe(
+        Effect.provide(KafkaClient.layer({ brokers: broker.sasl.brokers, sasl: sasl("scram-sha-256"), startTimeout })),
       )
     }),
   )

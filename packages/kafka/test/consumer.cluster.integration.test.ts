@@ -17,11 +17,12 @@ describeWithOwnKafka("consuming from three nodes", () => {
       const kafka = KafkaClient.layer({ brokers: cluster.brokers, requestTimeout: Duration.seconds(5) })
       yield* fill(topic, 6, 24_000).pipe(Effect.provide(kafka))
       const ledger = new Ledger()
+      let pace: Duration.DurationInput = "400 millis"
       yield* Effect.gen(function* () {
         const join = member({ topic, groupId: topic, ...quick }, (batch) =>
           workThrough(batch, (records) =>
             Effect.zipRight(
-              Effect.sleep("400 millis"),
+              Effect.suspend(() => Effect.sleep(pace)),
               Effect.sync(() => ledger.add(records)),
             ),
           ),
@@ -34,6 +35,7 @@ describeWithOwnKafka("consuming from three nodes", () => {
           yield* cluster.start(node)
         }
         assert.isBelow(ledger.size, 24_000)
+        pace = "10 millis"
         yield* until(() => ledger.size === 24_000)
       }).pipe(Effect.provide(kafka))
       assert.strictEqual(ledger.repeated, 0)

@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Consumer, KafkaClient } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Chunk, Deferred, Duration, Effect, Fiber, Option, Schedule, Stream } from "effect"
-import { apiKeys, fill, Ledger, Losses, member, quick, tampered, unique, until, workThrough } from "./consumerKit.js"
+import { fill, Ledger, Losses, member, quick, unique, until, workThrough } from "./consumerKit.js"
+import { api, make } from "./faults.js"
 
 const all = (batch: Consumer.PartitionBatch) => Chunk.size(batch.records)
 
@@ -214,11 +215,8 @@ describeWithKafka("consuming", (brokers) => {
         yield* fill(topic, 1, 300)
         let isSilent = true
         const losses = new Losses()
-        const silent = tampered(({ answer, apiKey, send }) => {
-          // no throttling, no error
-          if (isSilent && apiKey === apiKeys.Heartbeat) answer(Buffer.alloc(6))
-          else send()
-        })
+        const noError = Buffer.alloc(6) // and no throttling
+        const silent = make((key) => (isSilent && key === api.Heartbeat ? { answer: noError } : undefined))
         const options = {
           topic,
           groupId: topic,
@@ -235,7 +233,7 @@ describeWithKafka("consuming", (brokers) => {
               yield* workThrough(batch, (records) => Effect.sync(() => ledger.add(records)))
             } else batch.claim(10)
           }),
-        ).pipe(Effect.provide(KafkaClient.layer({ brokers }, { socketFactory: silent })), Effect.forkScoped)
+        ).pipe(Effect.provide(KafkaClient.layer({ brokers }, silent)), Effect.forkScoped)
         const batch = yield* Deferred.await(held)
         losses.forget()
         yield* Effect.sleep("2500 millis")
@@ -253,10 +251,7 @@ describeWithKafka("consuming", (brokers) => {
         yield* fill(topic, 1, 300)
         let cuts = 0
         const losses = new Losses()
-        const cutting = tampered(({ apiKey, send, socket }) => {
-          send()
-          if (apiKey === apiKeys.OffsetCommit && cuts++ === 0) setTimeout(() => socket.destroy(new Error("cut")), 20)
-        })
+        const cutting = make((key) => (key === api.OffsetCommit && cuts++ === 0 ? "after" : undefined))
         const ledger = new Ledger()
         yield* Effect.raceFirst(
           member({ topic, groupId: topic, ...quick, restart: losses.restart }, (batch) => {
@@ -264,7 +259,7 @@ describeWithKafka("consuming", (brokers) => {
             return workThrough(batch, (records) => Effect.sync(() => ledger.add(records)))
           }),
           until(() => ledger.size === 300),
-        ).pipe(Effect.provide(KafkaClient.layer({ brokers }, { socketFactory: cutting })))
+        ).pipe(Effect.provide(KafkaClient.layer({ brokers }, cutting)))
         assert.isAbove(cuts, 1)
         assert.strictEqual(losses.count, 0)
         assert.strictEqual(ledger.repeated, 0)
@@ -278,12 +273,11 @@ describeWithKafka("consuming", (brokers) => {
         let swallowed = 0
         let joins = 0
         const ledger = new Ledger()
-        const swallowing = tampered(({ apiKey, send }) => {
-          if (apiKey === apiKeys.JoinGroup) joins++
-          if (apiKey === apiKeys.Fetch && ledger.size > 0 && swallowed++ === 0) return
-          send()
+        const swallowing = make((key) => {
+          if (key === api.JoinGroup) joins++
+          return key === api.Fetch && ledger.size > 0 && swallowed++ === 0 ? "lose" : undefined
         })
-        const kafka = KafkaClient.layer({ brokers, requestTimeout: Duration.seconds(2) }, { socketFactory: swallowing })
+        const kafka = KafkaClient.layer({ brokers, requestTimeout: Duration.seconds(2) }, swallowing)
         const options = { topic, groupId: topic, ...quick }
         yield* Effect.gen(function* () {
           yield* member(options, (batch) =>

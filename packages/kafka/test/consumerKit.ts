@@ -1,7 +1,6 @@
 /**
- * Members of consumer groups for tests, and a way to tamper with what they send.
+ * Members of consumer groups for tests.
  */
-import * as net from "node:net"
 import { type Consumer, KafkaClient, type KafkaRecord } from "@effect-marketo/kafka"
 import { Chunk, Effect, Schedule, Stream } from "effect"
 
@@ -99,37 +98,3 @@ export const until = (condition: () => boolean): Effect.Effect<void> =>
     Effect.timeoutFail({ duration: "20 seconds", onTimeout: () => new Error(`waited in vain for ${condition}`) }),
     Effect.orDie,
   )
-
-export const apiKeys = { Fetch: 1, OffsetCommit: 8, JoinGroup: 11, Heartbeat: 12 } as const
-
-export interface Request {
-  readonly apiKey: number
-  readonly socket: net.Socket
-  readonly send: () => void
-  /** Gives the client an answer with this body, as if the broker had. */
-  readonly answer: (body: Buffer) => void
-}
-
-/** Sockets that hand each request to `onRequest` instead of sending it. */
-export const tampered =
-  (onRequest: (request: Request) => void): KafkaClient.SocketFactory =>
-  ({ host, onConnect, port }) => {
-    const socket = net.connect({ host, port }, onConnect)
-    const write = socket.write.bind(socket)
-    socket.write = (data: Uint8Array | string) => {
-      const bytes = typeof data === "string" ? Buffer.from(data, "binary") : Buffer.from(data)
-      onRequest({
-        apiKey: bytes.readInt16BE(4),
-        socket,
-        send: () => write(bytes),
-        answer: (body) => {
-          const head = Buffer.alloc(8)
-          head.writeInt32BE(4 + body.length)
-          bytes.copy(head, 4, 8, 12)
-          setImmediate(() => socket.emit("data", Buffer.concat([head, body])))
-        },
-      })
-      return true
-    }
-    return socket
-  }

@@ -3,10 +3,21 @@ import * as net from "node:net"
 import type { KafkaClient } from "../src/index.js"
 
 /** Kafka's API keys. */
-export const api = { Produce: 0, Fetch: 1, OffsetCommit: 8, FindCoordinator: 10, EndTxn: 26 } as const
+export const api = {
+  Produce: 0,
+  Fetch: 1,
+  OffsetCommit: 8,
+  FindCoordinator: 10,
+  JoinGroup: 11,
+  Heartbeat: 12,
+  EndTxn: 26,
+} as const
 
-/** `before`: the connection is cut and the request not sent; `after`: sent, and cut before the answer; `lose`: not sent, no answer. */
-export type Fault = "before" | "after" | "lose" | undefined
+/**
+ * `before`: the connection is cut and the request not sent; `after`: sent, and cut before the answer; `lose`: not sent, no answer;
+ * `answer`: not sent, and answered with this body as if the broker had.
+ */
+export type Fault = "before" | "after" | "lose" | { readonly answer: Buffer } | undefined
 
 export const make = (faultOf: (apiKey: number) => Fault): Required<KafkaClient.Transport> & { received: number } => {
   const transport = {
@@ -21,6 +32,13 @@ export const make = (faultOf: (apiKey: number) => Fault): Required<KafkaClient.T
         const [request] = args
         const fault = Buffer.isBuffer(request) ? faultOf(request.readInt16BE(4)) : undefined
         if (fault === "lose") return true
+        if (typeof fault === "object") {
+          const head = Buffer.alloc(8)
+          head.writeInt32BE(4 + fault.answer.length)
+          ;(request as Buffer).copy(head, 4, 8, 12) // the number of the request
+          setImmediate(() => socket.emit("data", Buffer.concat([head, fault.answer])))
+          return true
+        }
         const cut = () => {
           socket.destroy(new Error("cut by the test"))
         }
