@@ -7,7 +7,7 @@ import { Chunk, Effect, Fiber, Layer, Stream } from "effect"
 import * as child from "./support/child.js"
 import { fill, LEADS, later, marketo, member, quiet, repeated, stored, topics } from "./support/kit.js"
 
-const range = (count: number) => Array.from({ length: count }, (_, n) => n)
+const range = (count: number, from = 0) => Array.from({ length: count }, (_, n) => from + n)
 const match = { endpoint: "addCustomActivities" } as const
 
 const letters = (topic: string) =>
@@ -83,10 +83,9 @@ describeWithKafka("a source", (brokers) => {
     "that is killed again and again loses nothing, and reading back keeps it from repeating anything",
     () =>
       Effect.gen(function* () {
-        const count = 14_000
         const kills = 10
+        const each = 2_000
         const place = yield* topics("kill", 6)
-        yield* fill(place, range(count).map(later))
         const { clientId, clientSecret, url } = yield* Simulator.Simulator
         const args = [place.topic, place.dead, brokers.join(","), url, clientId, clientSecret]
         let oldest = yield* child.start(args)
@@ -94,15 +93,16 @@ describeWithKafka("a source", (brokers) => {
           // its successor is on its way, as a supervisor's would be
           const next = yield* child.start(args)
           const before = (yield* stored).size
+          yield* fill(place, range(each, n * each).map(later))
           while ((yield* stored).size < before + 900) yield* Effect.sleep("20 millis")
           // in the middle of something, whatever it is
           yield* Effect.sleep(Math.random() * 400)
           yield* child.kill(oldest)
           oldest = next
         }
-        while ((yield* stored).size < count) yield* Effect.sleep("200 millis")
+        while ((yield* stored).size < kills * each) yield* Effect.sleep("200 millis")
         const counts = yield* stored
-        assert.deepStrictEqual([counts.size, repeated(counts)], [count, 0])
+        assert.deepStrictEqual([counts.size, repeated(counts)], [kills * each, 0])
         assert.strictEqual(yield* letters(place.dead), 0)
       }).pipe(
         Effect.provide(
