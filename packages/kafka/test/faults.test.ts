@@ -135,6 +135,29 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
     }),
   )
 
+  it.scopedLive("a producer counts anew also when a send without an answer is refused at its second try", () =>
+    Effect.gen(function* () {
+      let topic = ""
+      const again: ReadonlyArray<() => Fault> = [() => "after", () => ({ answer: refusal(topic, 29) })]
+      const faults = [...again]
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        topic = yield* newTopic()
+        const producer = yield* client.producer()
+        assert.strictEqual(yield* reasonOf(send(producer, topic, ["a"])), "Misconfigured")
+        yield* send(producer, topic, ["b"])
+        yield* expectRead(topic, ["a", "b"])
+
+        faults.push(...again)
+        const transactional = yield* client.transactionalProducer({ transactionalId: fresh("id") })
+        const refused = transactional.transaction((transaction) => send(transaction, topic, ["c"]))
+        assert.strictEqual(yield* reasonOf(refused), "Misconfigured")
+        assert.strictEqual(yield* reasonOf(transactional.transaction(() => Effect.void)), "ProducerSpent")
+        yield* expectRead(topic, ["a", "b"])
+      }).pipe(Effect.provide(withFaults(api.Produce, () => faults.shift()?.())))
+    }),
+  )
+
   for (const [what, fault] of [
     ["cuts the connection", "before"],
     ["says nothing", "lose"],
@@ -388,4 +411,15 @@ const times = (count: number, fault: Fault) => {
 const everyOther = (fault: Fault) => {
   let asked = 0
   return () => (asked++ % 2 === 0 ? fault : undefined)
+}
+
+/** An answer to Produce: what the broker holds against a send to partition 0, by Kafka's number of the error. */
+const refusal = (topic: string, error: number): Buffer => {
+  const [name, rest] = [Buffer.from(topic), Buffer.alloc(38)]
+  rest.writeInt32BE(1)
+  rest.writeInt16BE(error, 8)
+  const head = Buffer.alloc(6)
+  head.writeInt32BE(1)
+  head.writeInt16BE(name.length, 4)
+  return Buffer.concat([head, name, rest])
 }

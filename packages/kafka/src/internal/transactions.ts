@@ -26,6 +26,12 @@ const leavesNothingToAbort: ReadonlySet<Reason> = new Set([
   "OutcomeUnknown",
 ])
 
+/**
+ * A send that fails in another way may have been written by an earlier try of it: a later one under the same numbers would be
+ * taken for its repetition, and be lost.
+ */
+export const leavesProducerUsable: ReadonlySet<Reason> = new Set(["RecordTooLarge", "RecordRejected", "UnknownTopic"])
+
 const maximum = Number.MAX_SAFE_INTEGER
 
 export const make = (
@@ -78,7 +84,10 @@ export const make = (
               Exit.isSuccess(exit) && failed !== undefined ? Exit.fail(failed) : exit
             if (Exit.isSuccess(result)) yield* Effect.tapError(current.commit, spend)
             else if (failed !== undefined && leavesNothingToAbort.has(failed.reason)) yield* spend(failed)
-            else yield* Effect.catchAll(current.abort, spend)
+            else {
+              yield* Effect.catchAll(current.abort, spend)
+              if (failed !== undefined && !leavesProducerUsable.has(failed.reason)) yield* spend(failed)
+            }
             return yield* result
           }),
         ),

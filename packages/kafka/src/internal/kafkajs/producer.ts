@@ -129,10 +129,6 @@ interface Connected {
   readonly close: Effect.Effect<void>
 }
 
-/** After these it is dropped, and the next send has a new one. */
-const isSpent = ({ reason }: KafkaError): boolean =>
-  reason === "OutcomeUnknown" || reason === "ProducerSpent" || reason === "Fenced"
-
 export const make = (
   connection: Connection,
   topic: Service["topic"],
@@ -173,8 +169,13 @@ export const make = (
             to,
             messages,
           ]).pipe(
-            Effect.catchIf(isSpent, (error) =>
-              Effect.zipRight(drop(made), Effect.fail(reclassify(error, "OutcomeUnknown"))),
+            Effect.catchIf(
+              ({ reason }) => !transactions.leavesProducerUsable.has(reason),
+              (error) =>
+                Effect.zipRight(
+                  drop(made), // the next send has a new one
+                  Effect.fail(error.reason === "Misconfigured" ? error : reclassify(error, "OutcomeUnknown")),
+                ),
             ),
           )
         }),
