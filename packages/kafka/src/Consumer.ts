@@ -40,7 +40,7 @@ export interface Options {
    * When a member is lost by an error that is retryable, another one takes its place after the delays of this schedule,
    * and the stream goes on. Before the first member has joined, the client's `startTimeout` is a limit as well.
    * `Schedule.stop` lets the stream fail at the first loss. Default: 100 milliseconds, doubled up to 10 seconds, for ever,
-   * and from the beginning after a minute without a loss.
+   * and from the beginning again when a minute has gone by.
    */
   readonly restart?: Schedule.Schedule<unknown, KafkaError> | undefined
 }

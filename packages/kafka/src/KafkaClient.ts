@@ -146,7 +146,15 @@ export interface TransactionalProducerOptions extends ProducerOptions {
  * @category models
  */
 export interface Service {
+  /**
+   * Connected, and closed with the scope. Fails within `startTimeout`: as `Unavailable`, or as `Misconfigured` when the user may
+   * write to no topic.
+   */
   readonly producer: (options?: ProducerOptions) => Effect.Effect<Producer, KafkaError, Scope.Scope>
+  /**
+   * The owner of its transactional id from now on: older producers of it are fenced, and what they left open is ended. Fails
+   * within `startTimeout`: as `Unavailable`, also where the ACL on the transactional id is missing, or as `Misconfigured`.
+   */
   readonly transactionalProducer: (
     options: TransactionalProducerOptions,
   ) => Effect.Effect<TransactionalProducer, KafkaError, Scope.Scope>
@@ -170,14 +178,14 @@ export interface Service {
   readonly read: (topic: string, partition?: number) => Stream.Stream<ConsumerRecord, KafkaError>
   /** None when it does not exist. */
   readonly topic: (name: string) => Effect.Effect<Option.Option<Topic>, KafkaError>
-  /** Its settings, the defaults among them. */
+  /** Its settings, the defaults among them. Fails as `UnknownTopic` when it does not exist. */
   readonly topicConfig: (name: string) => Effect.Effect<TopicConfig, KafkaError>
   /**
    * Whether it was created; false when it existed before, or when the answer was lost and a second try found it. Succeeds
    * when its partitions have leaders.
    */
   readonly createTopic: (topic: NewTopic) => Effect.Effect<boolean, KafkaError>
-  /** Deletes the records before `offset`. */
+  /** Deletes the records before `offset`. Fails as `Misconfigured` when the partition ends before that. */
   readonly deleteRecords: (of: TopicPartition, offset: bigint) => Effect.Effect<void, KafkaError>
 }
 

@@ -39,7 +39,7 @@ export class KafkaError extends Schema.TaggedError<KafkaError>("@effect-marketo/
   description: Schema.String,
   /** Kafka's name of the error, such as `TOPIC_AUTHORIZATION_FAILED`; else the connection's code, or the client's name for it. */
   code: Schema.optional(Schema.String),
-  /** The place in the list of a send of a record that is too large or refused. */
+  /** The place in the list of a send of a record that is too large, or was refused when it was sent alone. */
   index: Schema.optional(Schema.Number),
   cause: Schema.optional(Schema.Defect),
 }) {

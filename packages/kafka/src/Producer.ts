@@ -48,9 +48,10 @@ export interface TransactionalProducer {
    *
    * The time of a transaction begins with its first send; one without any costs nothing and cannot expire.
    *
-   * `OutcomeUnknown` says that nobody answered the commit: it may have been made or not. After that, and after `Fenced`,
-   * `TransactionExpired` and `ProducerSpent`, this producer is spent: make another one and read what is there. After a
-   * failure of `use`, or a record that was refused, it can be used on.
+   * `OutcomeUnknown` says that nobody answered the commit: it may have been made or not.
+   *
+   * After a failure of `use`, a record that was refused, or a topic that is missing, this producer can be used on. After any
+   * other failure of a send, of the commit or of the abort it is spent: make another one and read what is there.
    */
   readonly transaction: <A, E, R>(
     use: (transaction: Producer) => Effect.Effect<A, E, R>,

@@ -64,7 +64,7 @@ export const make =
 
         const startUntil = (yield* Clock.currentTimeMillis) + connection.limits.start
         let hasJoined = false
-        // holds at most one batch of each partition: the next one comes when that is committed
+        // a partition's next batch comes when the one before is committed, or cannot be claimed any more
         const mailbox = yield* Mailbox.make<PartitionBatch, KafkaError>()
         const member = Member.run(
           connection,
