@@ -706,6 +706,26 @@ describe("the end", () => {
     }).pipe(Effect.provide(layer())),
   )
 
+  it.effect("while one call is waited for, nothing of the others stays claimed", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("stop-two", 2)
+      yield* fill(
+        place,
+        range(300).map((n) => record(n)),
+      )
+      yield* faults([
+        { fault: "delay", delay: "10 seconds", match },
+        { fault: "error", code: "608", match, every: 1 },
+      ])
+      const fiber = yield* Effect.fork(take(300)(source(place, { batch: { maxCount: 10 }, concurrency: 2 })))
+      yield* TestClock.adjust("2 seconds")
+      const feed = yield* Feed.Feed
+      assert.strictEqual(feed.claimed(), 10)
+      yield* flowing(Fiber.interrupt(fiber))
+      assert.deepStrictEqual([feed.claimed(), feed.committed(0) + feed.committed(1)], [0, 10])
+    }).pipe(Effect.provide(layer())),
+  )
+
   it.effect("a reader that is slow holds the source up", () =>
     Effect.gen(function* () {
       const place = yield* topics("slow", 1)
