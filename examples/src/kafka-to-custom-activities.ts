@@ -92,8 +92,8 @@ const program = Effect.gen(function* () {
     groupId: "to-marketo",
     deadLetterTopic,
     batch: { maxWait: "1 second" },
-    // a booking's number is exact; the simulator shows at once what it has
-    unknown: { identity: "bookingNumber", visibilityDelay: "2 seconds" },
+    // a booking's number is exact, and the simulator shows at once what it has: what is not found is not there
+    unknown: { identity: "bookingNumber", notFound: "resend", visibilityDelay: "2 seconds" },
   }).pipe(
     // a service would run for ever
     Stream.timeout("6 seconds"),

@@ -45,8 +45,8 @@ export interface Options<E = never, R = never> extends Consumer.Options {
    */
   readonly concurrency?: number | undefined
   /**
-   * How a call without an answer is settled. `notFound` is `"resend"` by default when an `identity` is named, else `"park"`, which
-   * makes a dead letter of the record that says so.
+   * How a call without an answer is settled. What is not found when it should be visible is parked by default: a dead letter that
+   * says so. `notFound: "resend"` writes it again, which is as safe as its `identity` is unique and `visibilityDelay` long enough.
    */
   readonly unknown?: CustomActivities.UnknownPolicy | undefined
   /**
@@ -105,7 +105,7 @@ const settingsOf = <E, R>(options: Options<E, R>) =>
         `must be at least ${Duration.format(longest)}: one call and its commit take that long, and a member that is expelled before writes its batch twice`,
       )
     }
-    const { identity, notFound = identity === undefined ? "park" : "resend" } = unknown
+    const { identity, notFound = "park" } = unknown
     return {
       consumer: { ...options, sessionTimeout, rebalanceTimeout },
       gathering: {

@@ -459,7 +459,7 @@ describe("a call without an answer", () => {
     }).pipe(Effect.provide(layer({ visibilityDelay: "50 seconds" }))),
   )
 
-  it.effect("that was not executed is sent again when an identity says so", () =>
+  it.effect("that was not executed is sent again by policy", () =>
     Effect.gen(function* () {
       const place = yield* topics("resend", 1)
       yield* fill(
@@ -467,13 +467,15 @@ describe("a call without an answer", () => {
         range(300).map((n) => record(n)),
       )
       yield* faults([never])
-      const done = yield* flowing(take(300)(source(place, { onAssign: "write", unknown: { identity } })))
+      const done = yield* flowing(
+        take(300)(source(place, { onAssign: "write", unknown: { identity, notFound: "resend" } })),
+      )
       assert.strictEqual(done.added, 300)
       assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [300, 0])
     }).pipe(Effect.provide(layer())),
   )
 
-  it.effect("is parked without an identity, as a dead letter that says so", () =>
+  it.effect("is parked, as a dead letter that says so", () =>
     Effect.gen(function* () {
       const place = yield* topics("parked", 1)
       yield* fill(
@@ -481,7 +483,7 @@ describe("a call without an answer", () => {
         range(3).map((n) => record(n)),
       )
       yield* faults([never])
-      const done = yield* flowing(take(3)(source(place)))
+      const done = yield* flowing(take(3)(source(place, { onAssign: "write", unknown: { identity } })))
       assert.deepStrictEqual([done.parked, done.deadLettered], [3, 0])
       const all = yield* letters(place.dead)
       assert.isTrue(all.every(({ mayBeStored }) => mayBeStored) && all.length === 3)
@@ -529,7 +531,7 @@ describe("a call without an answer", () => {
         range(80).map((n) => record(n)),
       )
       yield* faults([{ fault: "error", code: "604", match }])
-      yield* flowing(take(80)(source(place, { onAssign: "write", unknown: { identity } })))
+      yield* flowing(take(80)(source(place, { onAssign: "write", unknown: { identity, notFound: "resend" } })))
       assert.deepStrictEqual(
         (yield* addCalls).map(({ records }) => records),
         [80, 40, 40],

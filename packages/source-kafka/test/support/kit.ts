@@ -110,7 +110,7 @@ export const take =
 export const quick = {
   heartbeatInterval: "200 millis",
   batch: { maxWait: "50 millis" },
-  unknown: { identity, visibilityDelay: "0 millis" },
+  unknown: { identity, notFound: "resend", visibilityDelay: "0 millis" },
 } satisfies Partial<CustomActivitySource.Options>
 
 /** Of a member that is killed and replaced: a dead one is noticed soon. */
@@ -118,7 +118,7 @@ export const member = {
   sessionTimeout: "1500 millis",
   heartbeatInterval: "200 millis",
   batch: { maxWait: "50 millis" },
-  unknown: { identity, visibilityDelay: "0 millis" },
+  unknown: { identity, notFound: "resend", visibilityDelay: "0 millis" },
 } satisfies Partial<CustomActivitySource.Options>
 
 /** So few that a look for the leads of one partition is one query. */
