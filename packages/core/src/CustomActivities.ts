@@ -380,14 +380,19 @@ export const make = (options: {
           const toEntry = (i: I) => writeBatches.toEntry(i, toActivity(i), check)
           return writeBatches.batches(input, toEntry, policy, Deferred.await(stop)).pipe(
             Stream.mapEffect(
-              Effect.fnUntraced(function* (entries: ReadonlyArray<writeBatches.Entry<I>>) {
+              Effect.fnUntraced(function* (entries: Array<writeBatches.Entry<I>>) {
                 if (Option.isSome(failure)) return Chunk.empty()
-                const written = yield* write(entries.filter(writeBatches.isItem))
+                const items = entries.filter(writeBatches.isItem)
+                const written = yield* write(items)
                 if (Option.isSome(written.failure)) {
                   failure = written.failure
                   yield* Deferred.succeed(stop, undefined)
                 }
-                return Chunk.unsafeFromArray(withOutcomes(entries, written.outcomes))
+                const settled = withOutcomes(entries, written.outcomes)
+                // what the ended call leaves behind points to both, and V8 would move all of their records: see `handover.ts`
+                entries.length = 0
+                items.length = 0
+                return Chunk.unsafeFromArray(settled)
               }),
               { concurrency },
             ),

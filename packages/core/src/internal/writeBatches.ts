@@ -19,11 +19,16 @@ export const MAX_BYTES = 1_000_000
 /** Around the records: `{"input":[` … `]}`. */
 const ENVELOPE_BYTES = 12
 
-/** A record as it is sent. */
-export interface Item<I> {
-  readonly input: I
-  readonly activity: CustomActivity.CustomActivity
-  readonly text: string
+/**
+ * A record as it is sent. A class, because V8 makes what a literal makes old from the start once much of it has lived long, and
+ * then moves all that it holds there too.
+ */
+export class Item<I> {
+  constructor(
+    readonly input: I,
+    readonly activity: CustomActivity.CustomActivity,
+    readonly text: string,
+  ) {}
 }
 
 /** An input that is not sent, and why. */
@@ -34,7 +39,7 @@ export interface Refused<I> {
 
 export type Entry<I> = Item<I> | Refused<I>
 
-export const isItem = <I>(entry: Entry<I>): entry is Item<I> => "text" in entry
+export const isItem = <I>(entry: Entry<I>): entry is Item<I> => entry instanceof Item
 
 export interface Policy {
   readonly maxCount: number
@@ -69,7 +74,7 @@ export const toEntry = <I>(
 ): Entry<I> => {
   const text = CustomActivity.toJson(activity)
   if (Either.isLeft(text)) return { input, error: text.left }
-  const item = { input, activity, text: text.right }
+  const item = new Item(input, activity, text.right)
   if (!fit([item], MAX_BYTES)) {
     const limit = "the encoded record is over 1 MB, Marketo's limit for a call"
     return { input, error: new InvalidRequest({ field: "attributes", limit }) }
@@ -81,13 +86,13 @@ export const toEntry = <I>(
 /** Chunks of the input that are read ahead, so that it is read while a call is under way. */
 const READ_AHEAD = 2
 
-/** One element a call. When the input fails or `stop` ends, what came before goes out first. */
+/** One element a call, the taker's own. When the input fails or `stop` ends, what came before goes out first. */
 export const batches = <I, E, R>(
   input: Stream.Stream<I, E, R>,
   toEntry: (input: I) => Entry<I>,
   policy: Policy,
   stop: Effect.Effect<void>,
-): Stream.Stream<ReadonlyArray<Entry<I>>, E, R> =>
+): Stream.Stream<Array<Entry<I>>, E, R> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
       const pull = yield* Stream.toPull(input)
@@ -128,7 +133,7 @@ export const batches = <I, E, R>(
         if (end === undefined) isReady.unsafeClose()
       }
 
-      const next: Effect.Effect<Option.Option<ReadonlyArray<Entry<I>>>, E> = Effect.gen(function* () {
+      const next: Effect.Effect<Option.Option<Array<Entry<I>>>, E> = Effect.gen(function* () {
         for (;;) {
           const now = yield* Clock.currentTimeMillis
           while (at < inputs.length && !call.isFull && call.add(toEntry(inputs[at] as I), now)) at++
@@ -188,7 +193,7 @@ class Call<I> {
     return true
   }
 
-  close(): ReadonlyArray<Entry<I>> {
+  close(): Array<Entry<I>> {
     const { entries } = this
     this.entries = []
     this.#items = []
