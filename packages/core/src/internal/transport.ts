@@ -8,6 +8,7 @@ import * as Metric from "effect/Metric"
 import * as ErrorCode from "../ErrorCode.js"
 import { Rejected, Unavailable } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
+import { tagged } from "./count.js"
 import type { Failure } from "./failure.js"
 import { across } from "./handover.js"
 
@@ -102,7 +103,7 @@ export const execute: (
     const response = yield* client.execute(request)
     const body = new Uint8Array(yield* response.arrayBuffer)
     const took = (yield* Clock.currentTimeMillis) - started
-    yield* Metric.update(Metrics.requestDuration.pipe(Metric.tagged("endpoint", endpoint)), took / 1000)
+    yield* Metric.update(tagged(Metrics.requestDuration, { endpoint }), took / 1000)
     if (response.status < 200 || response.status > 299) return yield* Effect.fail(fromStatus(endpoint, response.status))
     const json = parse(decoder.decode(body))
     if (json === undefined) {
