@@ -31,10 +31,15 @@ const topic = "marketo.activities"
 const count = Effect.gen(function* () {
   const kafka = yield* KafkaClient.KafkaClient
   const guids = new Set<string>()
-  const records = yield* Stream.runFold(kafka.read(topic), 0, (sum, { headers }) => {
-    for (const guid of headers["marketo-guid"] ?? []) guids.add(Buffer.from(guid).toString())
-    return sum + 1
-  })
+  let records = 0
+  yield* Stream.runForEachChunk(kafka.read(topic), (chunk) =>
+    Effect.sync(() => {
+      records += chunk.length
+      for (const { headers } of chunk) {
+        for (const guid of headers["marketo-guid"] ?? []) guids.add(Buffer.from(guid).toString())
+      }
+    }),
+  )
   return { records, different: guids.size }
 })
 

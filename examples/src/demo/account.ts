@@ -1,5 +1,6 @@
 /** Does a file hold exactly what Marketo stores? Compared text by text, each as often as it occurs. */
 import { createHash } from "node:crypto"
+import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 
@@ -19,15 +20,18 @@ export const account = <E1, R1, E2, R2>(
   Effect.gen(function* () {
     // a digest instead of the text: two million texts would not fit into memory
     const open = new Map<string, number>()
-    const tally = (step: 1 | -1) => (count: number, text: string) => {
-      const digest = createHash("sha256").update(text).digest("base64")
-      const rest = (open.get(digest) ?? 0) + step
-      if (rest === 0) open.delete(digest)
-      else open.set(digest, rest)
-      return count + 1
+    const tally = (step: 1 | -1) => (count: number, texts: Chunk.Chunk<string>) => {
+      for (const text of texts) {
+        const digest = createHash("sha256").update(text).digest("base64")
+        const rest = (open.get(digest) ?? 0) + step
+        if (rest === 0) open.delete(digest)
+        else open.set(digest, rest)
+      }
+      return count + texts.length
     }
-    const storedCount = yield* Stream.runFold(stored, 0, tally(1))
-    const lineCount = yield* Stream.runFold(lines, 0, tally(-1))
+    // chunk by chunk: runFold calls itself for each element of a chunk, which is too deep for a large one
+    const storedCount = yield* Stream.runFold(Stream.chunks(stored), 0, tally(1))
+    const lineCount = yield* Stream.runFold(Stream.chunks(lines), 0, tally(-1))
     let missing = 0
     let repeated = 0
     for (const rest of open.values()) {

@@ -305,6 +305,18 @@ describe("checkpoints", () => {
     }),
   )
 
+  it.scoped("are found at the end of a topic that was never trimmed", () =>
+    Effect.gen(function* () {
+      const client = yield* cluster
+      yield* Effect.flatMap(open(client), (first) => first.write(batch(1)))
+      const newest = textOf((yield* stored(client)).at(-1)?.value ?? Option.none())
+      const producer = yield* client.producer()
+      const record = { key: "123-ABC-456/all", value: newest }
+      yield* producer.send({ topic: checkpointTopic, partition: 0 }, [record, ...Array(50_000).fill(record)])
+      assert.deepStrictEqual((yield* open(client)).checkpoint, Option.some(batch(1).checkpoint))
+    }),
+  )
+
   it.scoped("need a topic with one partition that is kept for ever and not compacted", () =>
     Effect.gen(function* () {
       const client = yield* cluster

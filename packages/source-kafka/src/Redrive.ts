@@ -196,16 +196,17 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
       : Option.some(
           yield* client.transactionalProducer({ transactionalId: `effect-marketo-redrive-${deadLetterTopic}` }),
         )
-    const receipts = yield* Stream.runFold(
-      client.read(deadLetterTopic),
-      new Map<number, Set<string>>(),
-      (all, record) => {
-        const offsets = receiptOf(record)
-        if (offsets.length === 0) return all
-        const done = all.get(record.partition) ?? new Set()
-        for (const offset of offsets) done.add(offset)
-        return all.set(record.partition, done)
-      },
+    const receipts = new Map<number, Set<string>>()
+    yield* Stream.runForEachChunk(client.read(deadLetterTopic), (chunk) =>
+      Effect.sync(() => {
+        for (const record of chunk) {
+          const offsets = receiptOf(record)
+          if (offsets.length === 0) continue
+          const done = receipts.get(record.partition) ?? new Set()
+          for (const offset of offsets) done.add(offset)
+          receipts.set(record.partition, done)
+        }
+      }),
     )
     const counts = { redriven: 0, parked: 0, doneBefore: 0, notSelected: 0, inDoubt: 0, cut: 0 }
 

@@ -7,6 +7,7 @@
 import type { SinkError } from "@effect-marketo/core/SinkError"
 import type * as KafkaClient from "@effect-marketo/kafka/KafkaClient"
 import type { ConsumerRecord, ProducerRecord } from "@effect-marketo/kafka/KafkaRecord"
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -43,10 +44,14 @@ export const newest = (
   key: string,
 ): Effect.Effect<Option.Option<Stored>, SinkError> =>
   client.read(topic, 0).pipe(
-    Stream.runFold({ last: Option.none<ConsumerRecord>(), other: Option.none<string>() }, ({ other }, next) => {
-      const found = Option.match(next.key, { onNone: () => "(no key)", onSome: (bytes) => decoder.decode(bytes) })
-      return { last: Option.some(next), other: found === key ? other : Option.some(found) }
-    }),
+    // chunk by chunk: runFold calls itself for each element of a chunk, and a topic that is not trimmed has large ones
+    Stream.chunks,
+    Stream.runFold({ last: Option.none<ConsumerRecord>(), other: Option.none<string>() }, (before, chunk) =>
+      Chunk.reduce(chunk, before, ({ other }, next) => {
+        const found = Option.match(next.key, { onNone: () => "(no key)", onSome: (bytes) => decoder.decode(bytes) })
+        return { last: Option.some(next), other: found === key ? other : Option.some(found) }
+      }),
+    ),
     cannot(`read the checkpoint of ${key} in the topic ${topic}`),
     Effect.flatMap(({ last, other }) =>
       Option.match(other, {
