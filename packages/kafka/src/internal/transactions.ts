@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { KafkaError, type Reason } from "../KafkaError.js"
 import type { Producer, TransactionalProducer } from "../Producer.js"
+import * as lock from "./lock.js"
 
 /** A transaction of a client, begun and not ended. Each member ends within a limit of its own. */
 export interface Transaction {
@@ -32,14 +33,12 @@ const leavesNothingToAbort: ReadonlySet<Reason> = new Set([
  */
 export const leavesProducerUsable: ReadonlySet<Reason> = new Set(["RecordTooLarge", "RecordRejected", "UnknownTopic"])
 
-const maximum = Number.MAX_SAFE_INTEGER
-
 export const make = (
   transactionalId: string,
   begin: Effect.Effect<Transaction, KafkaError>,
 ): Effect.Effect<TransactionalProducer> =>
-  Effect.gen(function* () {
-    const oneAtATime = yield* Effect.makeSemaphore(1)
+  Effect.sync(() => {
+    const oneAtATime = lock.make()
     let spent: KafkaError | undefined
 
     const spend = (error: KafkaError) =>
@@ -55,31 +54,38 @@ export const make = (
       })
 
     const transaction = <A, E, R>(use: (transaction: Producer) => Effect.Effect<A, E, R>) =>
-      oneAtATime.withPermits(1)(
+      oneAtATime(
         Effect.uninterruptibleMask((restore) =>
           Effect.gen(function* () {
             if (spent !== undefined) return yield* spent
             const current = yield* Effect.tapError(begin, spend)
-            const sends = yield* Effect.makeSemaphore(maximum)
+            const isIdle = Effect.unsafeMakeLatch(true)
+            let underWay = 0
             let ended = false
             let failed: KafkaError | undefined
 
             const send: Producer["send"] = (to, records) =>
-              Effect.suspend(() =>
-                ended
-                  ? Effect.dieMessage("a send on a transaction that has ended")
-                  : sends.withPermits(1)(
-                      Effect.tapError(current.send(to, records), (error) =>
-                        Effect.sync(() => {
-                          failed ??= error
-                        }),
-                      ),
-                    ),
-              )
+              Effect.uninterruptibleMask((restore) => {
+                if (ended) return Effect.dieMessage("a send on a transaction that has ended")
+                underWay++
+                isIdle.unsafeClose()
+                return restore(current.send(to, records)).pipe(
+                  Effect.tapError((error) =>
+                    Effect.sync(() => {
+                      failed ??= error
+                    }),
+                  ),
+                  Effect.ensuring(
+                    Effect.sync(() => {
+                      if (--underWay === 0) isIdle.unsafeOpen()
+                    }),
+                  ),
+                )
+              })
 
             const exit = yield* Effect.exit(restore(use({ send })))
             ended = true
-            yield* sends.take(maximum) // no send is on its way any more, also none that `use` did not wait for
+            yield* isIdle.await // no send is on its way any more, also none that `use` did not wait for
             const result: Exit.Exit<A, E | KafkaError> =
               Exit.isSuccess(exit) && failed !== undefined ? Exit.fail(failed) : exit
             if (Exit.isSuccess(result)) yield* Effect.tapError(current.commit, spend)

@@ -220,13 +220,15 @@ export const makeTransactional = (
     return yield* transactions.make(
       transactionalId,
       Effect.map(begin, (transaction): transactions.Transaction => {
-        let firstSend: number | undefined
+        let firstSend: { readonly monotonic: number; readonly wall: number } | undefined
 
-        /** The broker says the same of a transaction that it has ended for its age. Of a clock that does not jump. */
+        /** By the clock that says more: one may be set back, the other stands still while the machine sleeps. */
+        const age = () =>
+          firstSend === undefined ? 0 : Math.max(performance.now() - firstSend.monotonic, Date.now() - firstSend.wall)
+
+        /** The broker says the same of a transaction that it has ended for its age. */
         const byAge = (error: KafkaError): KafkaError =>
-          error.reason === "Fenced" && firstSend !== undefined && performance.now() - firstSend >= timeout
-            ? reclassify(error, "TransactionExpired")
-            : error
+          error.reason === "Fenced" && age() >= timeout ? reclassify(error, "TransactionExpired") : error
 
         const end = (doing: string, call: () => Promise<void>) =>
           connection
@@ -242,7 +244,7 @@ export const makeTransactional = (
             Effect.zipRight(
               check(to),
               Effect.suspend(() => {
-                firstSend ??= performance.now()
+                firstSend ??= { monotonic: performance.now(), wall: Date.now() }
                 const limit = Math.min(limits.delivery, timeout)
                 return request(connection, transaction, compressionOf(options), limit, [to, messages])
               }),

@@ -9,6 +9,7 @@ import type { Message } from "kafkajs"
 import { KafkaError } from "../../KafkaError.js"
 import type { HeaderValue, ProducerRecord, TopicPartition } from "../../KafkaRecord.js"
 import type { Producer } from "../../Producer.js"
+import * as lock from "../lock.js"
 import { sizeOf } from "../recordSize.js"
 
 /** A topic takes 1,048,588 bytes in one request unless it is told otherwise. */
@@ -75,10 +76,10 @@ const cut = (
 export type Request = (to: TopicPartition, messages: Array<Message>) => Effect.Effect<bigint, KafkaError>
 
 export const inTurn = (request: Request): Producer["send"] => {
-  const turns = new Map<string, Effect.Semaphore>()
-  const turnOf = ({ partition, topic }: TopicPartition): Effect.Semaphore => {
+  const turns = new Map<string, ReturnType<typeof lock.make>>()
+  const turnOf = ({ partition, topic }: TopicPartition) => {
     const key = `${partition} ${topic}`
-    const turn = turns.get(key) ?? Effect.unsafeMakeSemaphore(1)
+    const turn = turns.get(key) ?? lock.make()
     turns.set(key, turn)
     return turn
   }
@@ -103,7 +104,7 @@ export const inTurn = (request: Request): Producer["send"] => {
         }),
       )
 
-    return turnOf(to).withPermits(1)(
+    return turnOf(to)(
       Effect.uninterruptible(
         Effect.flatMap(cut(to, records), (ends) =>
           Effect.reduce(ends, 0n, (_, until, index) => sendRange(ends[index - 1] ?? 0, until)),
