@@ -75,6 +75,11 @@ const TEXT = "must be text"
 const DATE = "must be a date and time with its zone, such as 2026-01-31T12:00:00Z"
 const ATTRIBUTE_VALUE = "must be text, a finite number or a boolean; an attribute without a value is left out"
 
+const UNSAFE = "past 2^53 it must be given as text"
+
+const isExact = (value: number): boolean =>
+  Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))
+
 const isTypeId = (id: number): boolean => Number.isSafeInteger(id) && id > 0
 
 const isLeadId = (id: LeadId | number): boolean => (typeof id === "number" ? isTypeId(id) : /^[1-9]\d{0,18}$/.test(id))
@@ -209,9 +214,9 @@ export const fromJson = (json: string): Either.Either<CustomActivity, InvalidReq
     const attribute = attributes[i] as (typeof attributes)[number]
     const key = "apiName" in attribute ? "apiName" : "name"
     if ((attribute as Readonly<Record<string, unknown>>)[key] === "") return invalid(`attributes.${i}.${key}`, TEXT)
-    // JSON can write numbers past the largest
-    if (typeof attribute.value === "number" && !Number.isFinite(attribute.value)) {
-      return invalid(`attributes.${i}.value`, ATTRIBUTE_VALUE)
+    // JSON can write numbers past the largest, and whole ones that are rounded when they are read
+    if (typeof attribute.value === "number" && !isExact(attribute.value)) {
+      return invalid(`attributes.${i}.value`, Number.isFinite(attribute.value) ? UNSAFE : ATTRIBUTE_VALUE)
     }
   }
   const activityDate = DateTime.unsafeMake(millis)
