@@ -158,6 +158,33 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
     }),
   )
 
+  it.scopedLive("a producer is spent also when the send without an answer was not the first one to fail", () =>
+    Effect.gen(function* () {
+      let fault: Fault
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic(2)
+        const transactionalId = fresh("id")
+        const producer = yield* client.transactionalProducer({ transactionalId })
+        const refused = producer.transaction((transaction) =>
+          Effect.gen(function* () {
+            yield* Effect.ignore(send(transaction, topic, ["x".repeat(2_000_000)], 1))
+            fault = "after"
+            yield* send(transaction, topic, ["a"])
+          }),
+        )
+        assert.strictEqual(yield* reasonOf(refused), "OutcomeUnknown")
+        fault = undefined
+        // under the number of "a" the broker would take "b" for a repetition
+        const next = producer.transaction((transaction) => send(transaction, topic, ["b"]))
+        assert.strictEqual(yield* reasonOf(next), "ProducerSpent")
+        const newer = yield* client.transactionalProducer({ transactionalId })
+        yield* newer.transaction((transaction) => send(transaction, topic, ["b"]))
+        yield* expectRead(topic, ["b"])
+      }).pipe(Effect.provide(withFaults(api.Produce, () => fault, { deliveryTimeout: Duration.millis(700) })))
+    }),
+  )
+
   for (const [what, fault] of [
     ["cuts the connection", "before"],
     ["says nothing", "lose"],

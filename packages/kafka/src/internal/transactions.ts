@@ -62,7 +62,7 @@ export const make = (
             const isIdle = Effect.unsafeMakeLatch(true)
             let underWay = 0
             let ended = false
-            let failed: KafkaError | undefined
+            const failed: Array<KafkaError> = []
 
             const send: Producer["send"] = (to, records) =>
               Effect.uninterruptibleMask((restore) => {
@@ -70,11 +70,7 @@ export const make = (
                 underWay++
                 isIdle.unsafeClose()
                 return restore(current.send(to, records)).pipe(
-                  Effect.tapError((error) =>
-                    Effect.sync(() => {
-                      failed ??= error
-                    }),
-                  ),
+                  Effect.tapError((error) => Effect.sync(() => failed.push(error))),
                   Effect.ensuring(
                     Effect.sync(() => {
                       if (--underWay === 0) isIdle.unsafeOpen()
@@ -86,14 +82,19 @@ export const make = (
             const exit = yield* Effect.exit(restore(use({ send })))
             ended = true
             yield* isIdle.await // no send is on its way any more, also none that `use` did not wait for
+            const [first] = failed
             const result: Exit.Exit<A, E | KafkaError> =
-              Exit.isSuccess(exit) && failed !== undefined ? Exit.fail(failed) : exit
-            if (Exit.isSuccess(result)) yield* Effect.tapError(current.commit, spend)
-            else if (failed !== undefined && leavesNothingToAbort.has(failed.reason)) yield* spend(failed)
-            else {
-              yield* Effect.catchAll(current.abort, spend)
-              if (failed !== undefined && !leavesProducerUsable.has(failed.reason)) yield* spend(failed)
+              Exit.isSuccess(exit) && first !== undefined ? Exit.fail(first) : exit
+            if (Exit.isSuccess(result)) {
+              yield* Effect.tapError(current.commit, spend)
+              return yield* result
             }
+            // not only the first: several partitions are sent to at once
+            if (!failed.some(({ reason }) => leavesNothingToAbort.has(reason))) {
+              yield* Effect.catchAll(current.abort, spend)
+            }
+            const spending = failed.find(({ reason }) => !leavesProducerUsable.has(reason))
+            if (spending !== undefined) yield* spend(spending)
             return yield* result
           }),
         ),
