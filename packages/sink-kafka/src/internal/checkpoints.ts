@@ -37,7 +37,10 @@ const stored = ({ headers, offset, value }: ConsumerRecord): Stored => ({
   offset,
 })
 
-/** The newest committed one of `key`. Another key in the topic is refused: each would hide the other's newest checkpoint. */
+/**
+ * The newest committed one of `key`. Another key in the topic is refused: each would hide the other's newest checkpoint. So is a
+ * record without a value that no sink wrote: it would mean a start from the beginning.
+ */
 export const newest = (
   client: KafkaClient.Service,
   topic: string,
@@ -46,21 +49,26 @@ export const newest = (
   client.read(topic, 0).pipe(
     // chunk by chunk: runFold calls itself for each element of a chunk, and a topic that is not trimmed has large ones
     Stream.chunks,
-    Stream.runFold({ last: Option.none<ConsumerRecord>(), other: Option.none<string>() }, (before, chunk) =>
-      Chunk.reduce(chunk, before, ({ other }, next) => {
-        const found = Option.match(next.key, { onNone: () => "(no key)", onSome: (bytes) => decoder.decode(bytes) })
-        return { last: Option.some(next), other: found === key ? other : Option.some(found) }
-      }),
+    Stream.runFold({ last: Option.none<ConsumerRecord>(), isOwn: true }, (before, chunk) =>
+      Chunk.reduce(chunk, before, ({ isOwn }, next) => ({
+        last: Option.some(next),
+        isOwn: isOwn && Option.exists(next.key, (bytes) => decoder.decode(bytes) === key),
+      })),
     ),
     cannot(`read the checkpoint of ${key} in the topic ${topic}`),
-    Effect.flatMap(({ last, other }) =>
-      Option.match(other, {
-        onNone: () => Effect.succeed(Option.map(last, stored)),
-        onSome: (found) =>
-          failure(
+    Effect.flatMap(({ isOwn, last }) => {
+      const found = Option.map(last, stored)
+      if (!isOwn) {
+        return failure(
+          "CheckpointRefused",
+          `the checkpoint topic ${topic} has records that are not of ${key}. Each subscription needs a checkpoint topic of its own: name another one`,
+        )
+      }
+      return Option.exists(found, ({ json, writer }) => Option.isNone(json) && Option.isNone(writer))
+        ? failure(
             "CheckpointRefused",
-            `the checkpoint topic ${topic} has records of ${found}, and this is ${key}. Each subscription needs a checkpoint topic of its own: name another one`,
-          ),
-      }),
-    ),
+            `the newest record of the checkpoint topic ${topic} has no value, and no sink wrote it. Write the record before it again, or start under another name with the \`since\` you want`,
+          )
+        : Effect.succeed(found)
+    }),
   )

@@ -46,8 +46,8 @@ const retryable = ({ cause }: SinkError): KafkaError | undefined =>
   cause instanceof KafkaError && cause.isRetryable ? cause : undefined
 
 /**
- * 0.5 s, 1 s, … 5 s between tries. The first is more than a copy that takes over needs from its new producer to its checkpoint:
- * who then looks whether somebody took over, sees it.
+ * 0.5 s, 1 s, … 5 s between tries. The first leaves a copy that takes over the time from its new producer to its checkpoint, which
+ * who then looks sees; not where brokers let each group wait for `group.initial.rebalance.delay.ms`.
  */
 const delays = Schedule.exponential("500 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")), Schedule.jittered)
 

@@ -77,7 +77,7 @@ export const checkpoint = (
       const shallBe = wrong.map(([key, value]) => `${key}=${value}`).join(" and ")
       return yield* failure(
         "CheckpointRefused",
-        `the checkpoint topic ${name} has ${is}, which can lose the position or make it unreadable. Alter it to ${shallBe}; if it was compacted, name a new topic and start under another name`,
+        `the checkpoint topic ${name} has ${is}, which can lose the position or make it unreadable. Alter it to ${shallBe}; if it was compacted, or its position is gone already, name a new topic and start under another name with the \`since\` you want`,
       )
     }
   })
