@@ -57,12 +57,12 @@ describeWithOwnKafka("three nodes", () => {
         nodes: 3,
         settings: { "broker.session.timeout.ms": 2500, "broker.heartbeat.interval.ms": 400 },
       })
-      const [healthy, killed, back, all] = [67, 70, 75, 80]
+      const [healthy, killed, back, all] = [200, 203, 208, 213]
       yield* Effect.gen(function* () {
         const [topic, done] = [yield* newTopic(partitions), yield* newTopic()]
         const failures: Array<KafkaError.Reason> = []
         yield* writeAll(topic, done, all, failures, (n) => {
-          if (n === healthy) assert.deepStrictEqual(failures, []) // 20,100 records
+          if (n === healthy) assert.deepStrictEqual(failures, []) // 60,000 records and more
           return n === killed ? Effect.fork(cluster.kill(2)) : n === back ? cluster.start(2) : Effect.void
         })
         yield* Effect.sleep("1 second") // readers see the last commit a moment later
