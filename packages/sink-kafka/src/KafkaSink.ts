@@ -22,6 +22,7 @@
  */
 import * as ActivityRecord from "@effect-marketo/core/ActivityRecord"
 import * as ActivitySink from "@effect-marketo/core/ActivitySink"
+import type { ActivityType } from "@effect-marketo/core/ActivityType"
 import { SinkError } from "@effect-marketo/core/SinkError"
 import * as KafkaClient from "@effect-marketo/kafka/KafkaClient"
 import type { Topic } from "@effect-marketo/kafka/Topic"
@@ -106,6 +107,8 @@ export interface Hooks<out E = never, out R = never> {
         ) => Effect.Effect<ReadonlyArray<string | Uint8Array>, E, R>
       }
     | undefined
+  /** Of the instance, such as `Activities.types` gives them: for the header with the name of a record's type. Default: none. */
+  readonly activityTypes?: ReadonlyArray<Pick<ActivityType, "id" | "name">> | undefined
   /** Added to the headers of each record; one with the name of ours takes its place. */
   readonly headers?:
     | ((record: ActivityRecord.ActivityRecord<unknown>) => Readonly<Record<string, string | Uint8Array>>)
@@ -186,6 +189,7 @@ export const make = <E = never, R = never>(
       route: hooks.route ?? (() => first),
       contentType: hooks.encode?.contentType ?? "application/json",
       timestamp: options.timestamp ?? "ingestion",
+      typeNames: new Map(hooks.activityTypes?.map(({ id, name }) => [id, name])),
       headers: hooks.headers ?? (() => ({})),
     }
 

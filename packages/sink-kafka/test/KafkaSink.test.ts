@@ -120,6 +120,17 @@ describe("records", () => {
     }),
   )
 
+  it.scoped("have the name of their type, where it is known", () =>
+    Effect.gen(function* () {
+      const client = yield* cluster
+      const writer = yield* open(client, {}, { activityTypes: [{ id: 1, name: "Visit Webpage" }] })
+      yield* writer.write(batch(1, 1))
+      const [record] = yield* readAll(client, "activities")
+      assert(record !== undefined)
+      assert.strictEqual(headerOf(record, "marketo-activity-type"), "Visit Webpage")
+    }),
+  )
+
   it.scoped("have the time of the activity, when they shall", () =>
     Effect.gen(function* () {
       const client = yield* cluster

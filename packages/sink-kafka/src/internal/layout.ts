@@ -22,6 +22,7 @@ export interface Layout {
   readonly rejected: rejected.Place | undefined
   readonly contentType: string
   readonly timestamp: "ingestion" | "activityDate"
+  readonly typeNames: ReadonlyMap<number, string>
   readonly headers: (record: ActivityRecord.ActivityRecord<unknown>) => Readonly<Record<string, string | Uint8Array>>
 }
 
@@ -75,10 +76,12 @@ export const sends = (
       const { identity } = record
       const key = record.leadId
       const date = record.activityDate
+      const typeName = layout.typeNames.get(record.activityTypeId)
       const headers = {
         "content-type": layout.contentType,
         "marketo-guid": identity,
         "marketo-activity-type-id": `${record.activityTypeId}`,
+        ...(typeName === undefined ? {} : { "marketo-activity-type": typeName }),
         "marketo-activity-date": DateTime.formatIso(date),
         "marketo-instance": instance,
         "marketo-schema-version": SCHEMA_VERSION,
