@@ -335,6 +335,21 @@ describe("what Marketo skips", () => {
     }).pipe(Effect.provide(layer())),
   )
 
+  it.effect("ends the stream by policy; nothing behind it is begun, however slow the reader is", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("fail-slow", 1)
+      yield* fill(
+        place,
+        range(30).map((n) => ({ key: "k", value: booking(n, n === 3 ? { leadId: 7 } : {}) })),
+      )
+      const slow = source(place, { skipped: { "1004": "fail" }, batch: { maxCount: 10 } }).pipe(
+        Stream.runForEach(() => Effect.sleep("1 minutes")),
+      )
+      assert.strictEqual((yield* Effect.flip(flowing(slow)))._tag, "SourceError")
+      assert.strictEqual((yield* Feed.Feed).committed(0), 3)
+    }).pipe(Effect.provide(layer())),
+  )
+
   it.effect("is sent again by policy, and blocks its partition until it is taken", () =>
     Effect.gen(function* () {
       const place = yield* topics("retry", 1)

@@ -33,7 +33,11 @@ export const make = <R>(settings: {
     const begin = (slices: ReadonlyArray<Slice>) => {
       const work = settings.begin(slices, () => isStopping)
       return work.run.pipe(
-        Effect.catchAllCause(settings.onFailure),
+        Effect.catchAllCause((cause) => {
+          // what is behind the records of a failed call would be committed over them
+          isStopping = true
+          return settings.onFailure(cause)
+        }),
         Effect.ensuring(
           Effect.map(Clock.currentTimeMillis, (now) => {
             inFlight.delete(work)
