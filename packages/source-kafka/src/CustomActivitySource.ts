@@ -57,7 +57,10 @@ export interface Options<E = never, R = never> extends Consumer.Options {
   readonly onAssign?: "readBack" | "write" | undefined
   /** By Marketo's code, or `other`: replaces entries of `SkippedPolicy.defaultPolicy`. */
   readonly skipped?: Readonly<Record<string, SkippedPolicy.Action>> | undefined
-  /** When more than `max` of the last `of` records would be dead letters, the stream fails. Default: 100 of 1,000. */
+  /**
+   * When more than `max` of the last `of` records would be dead letters, the stream fails. Those that are parked do not count.
+   * Default: 100 of 1,000.
+   */
   readonly guard?: { readonly max: number; readonly of: number } | undefined
   /** How long calls in flight may go on when the stream is interrupted. Default: 20 seconds. */
   readonly drain?: Duration.DurationInput | undefined

@@ -505,6 +505,20 @@ describe("a call without an answer", () => {
     }).pipe(Effect.provide(layer())),
   )
 
+  it.effect("is parked whatever the guard allows: it is about records that are bad", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("parked-many", 1)
+      yield* fill(
+        place,
+        range(300).map((n) => record(n)),
+      )
+      yield* faults([never])
+      const done = yield* flowing(take(300)(source(place, { unknown: { visibilityDelay: "10 seconds" } })))
+      assert.strictEqual(done.parked, 300)
+      assert.deepStrictEqual([(yield* letters(place.dead)).length, (yield* Feed.Feed).committed(0)], [300, 300])
+    }).pipe(Effect.provide(layer())),
+  )
+
   it.effect("ends the stream by policy, nothing committed", () =>
     Effect.gen(function* () {
       const place = yield* topics("doubt", 1)

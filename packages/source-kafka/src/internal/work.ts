@@ -353,7 +353,8 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   /** Makes dead letters safe, and commits. */
   const finish = Effect.gen(function* () {
     if (fresh.length > 0) claim()
-    const areDead = fresh.map(({ outcome }) => outcome?._tag === "Dead")
+    // not what is in doubt: it is not bad, and the next run would write it again without having parked it
+    const areDead = fresh.map(({ outcome }) => outcome?._tag === "Dead" && !outcome.cause.mayBeStored)
     fresh = []
     if (!guard.allows(areDead)) return yield* tooMany()
     const letters = claimed().flatMap(({ entries }) => entries.filter(isDead))
