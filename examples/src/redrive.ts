@@ -26,8 +26,9 @@ const parkingTopic = "custom-activities.parked"
 const args = process.argv.slice(2)
 const dryRun = !args.includes("--run")
 const codes = args.filter((arg) => arg !== "--run")
+const unknown = codes.find((arg) => arg.startsWith("-"))
 
-const program = Effect.gen(function* () {
+const redrive = Effect.gen(function* () {
   const kafka = yield* KafkaClient.KafkaClient
   yield* kafka.createTopic({ name: parkingTopic, partitions: 1 })
   const summary = yield* Redrive.run({
@@ -52,7 +53,14 @@ const program = Effect.gen(function* () {
   )
 })
 
-program.pipe(
-  Effect.provide(KafkaClient.layerConfig({ brokers: Config.array(Config.string(), "KAFKA_BROKERS") })),
-  Main.runMain,
+const options =
+  unknown === undefined
+    ? Effect.void
+    : Effect.fail(new Error(`unknown option ${unknown}; usage: redrive.ts [--run] [code …]`))
+
+const program = Effect.provide(
+  redrive,
+  KafkaClient.layerConfig({ brokers: Config.array(Config.string(), "KAFKA_BROKERS") }),
 )
+
+Main.runMain(Effect.zipRight(options, program))

@@ -43,3 +43,11 @@ describeWithOwnKafka("kafka-to-custom-activities and redrive", () => {
     }),
   )
 })
+
+it.scopedLive("redrive refuses an option that it does not know", () =>
+  Effect.gen(function* () {
+    const { code, stderr, stdout } = yield* run("redrive", ["--help"])
+    assert.deepStrictEqual([code, stdout], [1, ""])
+    assert.match(stderr, /unknown option --help; usage: redrive.ts \[--run\]/)
+  }),
+)

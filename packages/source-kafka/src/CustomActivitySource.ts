@@ -4,8 +4,14 @@
  *
  * @since 0.1.0
  */
-import { CustomActivities, type CustomActivity, MarketoError, RequestPolicy } from "@effect-marketo/core"
-import { type Consumer, KafkaClient, type KafkaError, type KafkaRecord } from "@effect-marketo/kafka"
+import * as CustomActivities from "@effect-marketo/core/CustomActivities"
+import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
+import * as MarketoError from "@effect-marketo/core/MarketoError"
+import * as RequestPolicy from "@effect-marketo/core/RequestPolicy"
+import type * as Consumer from "@effect-marketo/kafka/Consumer"
+import * as KafkaClient from "@effect-marketo/kafka/KafkaClient"
+import type * as KafkaError from "@effect-marketo/kafka/KafkaError"
+import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Mailbox from "effect/Mailbox"

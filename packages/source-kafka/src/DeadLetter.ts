@@ -17,7 +17,7 @@
  *
  * @since 0.1.0
  */
-import type { KafkaRecord } from "@effect-marketo/kafka"
+import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
 import * as Option from "effect/Option"
 
 /**

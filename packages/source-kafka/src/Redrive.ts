@@ -8,7 +8,9 @@
  *
  * @since 0.1.0
  */
-import { KafkaClient, KafkaError, type KafkaRecord } from "@effect-marketo/kafka"
+import * as KafkaClient from "@effect-marketo/kafka/KafkaClient"
+import * as KafkaError from "@effect-marketo/kafka/KafkaError"
+import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
 import * as Chunk from "effect/Chunk"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,9 @@
 /**
  * What a call is made of.
  */
-import type { CustomActivity } from "@effect-marketo/core"
-import type { Consumer, KafkaRecord } from "@effect-marketo/kafka"
+import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
+import type * as Consumer from "@effect-marketo/kafka/Consumer"
+import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
 
 /** Consecutive records of a partition's batch: those that go into one call. */
 export interface Slice {

@@ -1,7 +1,10 @@
 /**
  * Writes dead letters, and does not come back before they are safe.
  */
-import { KafkaClient, KafkaError, type KafkaRecord, type Producer } from "@effect-marketo/kafka"
+import * as KafkaClient from "@effect-marketo/kafka/KafkaClient"
+import * as KafkaError from "@effect-marketo/kafka/KafkaError"
+import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
+import type * as Producer from "@effect-marketo/kafka/Producer"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"

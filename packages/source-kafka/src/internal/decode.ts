@@ -1,8 +1,9 @@
 /**
  * From records to custom activities.
  */
-import { CustomActivity, type MarketoError } from "@effect-marketo/core"
-import type { KafkaRecord } from "@effect-marketo/kafka"
+import * as CustomActivity from "@effect-marketo/core/CustomActivity"
+import type * as MarketoError from "@effect-marketo/core/MarketoError"
+import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"

@@ -4,7 +4,7 @@
  * A partition is in one call at a time, and its records leave in their order, so order per key holds whatever the number of
  * calls in flight. Any free lane takes any partition: a fixed lane for each would leave some idle while others are behind.
  */
-import type { Consumer } from "@effect-marketo/kafka"
+import type * as Consumer from "@effect-marketo/kafka/Consumer"
 import * as Chunk from "effect/Chunk"
 import * as Option from "effect/Option"
 import type { Slice } from "./batch.js"

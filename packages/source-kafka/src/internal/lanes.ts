@@ -1,7 +1,7 @@
 /**
  * Calls in flight over the partitions in hand: begins work when a lane is free, and ends it within a limit.
  */
-import type { Consumer } from "@effect-marketo/kafka"
+import type * as Consumer from "@effect-marketo/kafka/Consumer"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"

@@ -1,7 +1,7 @@
 /**
  * What passes by itself, and how it is waited for.
  */
-import type { MarketoError } from "@effect-marketo/core"
+import type * as MarketoError from "@effect-marketo/core/MarketoError"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"

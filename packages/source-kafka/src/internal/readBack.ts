@@ -1,7 +1,9 @@
 /**
  * Finds out which records are in Marketo.
  */
-import type { CustomActivities, CustomActivity, MarketoError } from "@effect-marketo/core"
+import type * as CustomActivities from "@effect-marketo/core/CustomActivities"
+import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
+import type * as MarketoError from "@effect-marketo/core/MarketoError"
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"

@@ -2,10 +2,13 @@
  * One lane's work on the records of one call: decode, look whether an earlier run has written them, write, settle, commit.
  *
  * Records are claimed only while they may be written or have been: from just before a call goes out until its records are
- * committed. During all other waits (limits, outages, a lock of Marketo's) nothing is claimed, so a rebalance does not wait; what
- * is lost to it is left alone.
+ * committed, its look-up when nobody answered and its dead letters included. During all other waits (limits, outages, a lock of
+ * Marketo's) nothing is claimed, so a rebalance does not wait; what is lost to it is left alone.
  */
-import { type CustomActivities, type CustomActivity, ErrorCode, type MarketoError } from "@effect-marketo/core"
+import type * as CustomActivities from "@effect-marketo/core/CustomActivities"
+import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
+import * as ErrorCode from "@effect-marketo/core/ErrorCode"
+import type * as MarketoError from "@effect-marketo/core/MarketoError"
 import * as EffectCause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
