@@ -309,11 +309,12 @@ export const make = (options: {
 
     const call: (
       items: ReadonlyArray<Item<unknown>>,
+      body: Uint8Array,
       hold?: MarketoClient.Hold,
-    ) => Effect.Effect<ReadonlyArray<Result>, MarketoError> = Effect.fnUntraced(function* (items, hold) {
+    ) => Effect.Effect<ReadonlyArray<Result>, MarketoError> = Effect.fnUntraced(function* (items, body, hold) {
       const { path } = endpoints[ENDPOINT]
       const call = { endpoint: ENDPOINT, policy: options.policies[ENDPOINT], hold }
-      const { json, requestId } = yield* client.post(path, writeBatches.bodyOf(items), call)
+      const { json, requestId } = yield* client.post(path, body, call)
       const results = Array.isArray(json.result)
         ? json.result.map((one) => toResult(one, requestId)).filter((result) => result !== undefined)
         : []
@@ -341,16 +342,19 @@ export const make = (options: {
           `Marketo takes 1 to ${writeBatches.MAX_COUNT} records a call, not ${batch.length}`,
         )
       }
-      const items: Array<Item<unknown>> = []
-      for (const [index, activity] of Chunk.toReadonlyArray(batch).entries()) {
-        const entry = writeBatches.toEntry(activity, activity, checkOf(addOptions))
+      const limits = { maxCount: writeBatches.MAX_COUNT, maxBytes: writeBatches.MAX_BYTES }
+      const filling = new writeBatches.Call<CustomActivity>(limits, checkOf(addOptions))
+      for (const activity of batch) {
+        if (filling.add(activity, activity, 0)) continue
+        return yield* invalid("input", `Marketo takes 1 MB a call, and these ${batch.length} records have more`)
+      }
+      const { body, entries } = filling.close()
+      const items: Array<Item<CustomActivity>> = []
+      for (const [index, entry] of entries.entries()) {
         if (!writeBatches.isItem(entry)) return yield* invalid(`${index}.${entry.error.field}`, entry.error.limit)
         items.push(entry)
       }
-      if (!writeBatches.fit(items, writeBatches.MAX_BYTES)) {
-        return yield* invalid("input", `Marketo takes 1 MB a call, and these ${items.length} records have more`)
-      }
-      return Chunk.unsafeFromArray(yield* call(items, addOptions.hold)) as Chunk.NonEmptyChunk<Result>
+      return Chunk.unsafeFromArray(yield* call(items, body, addOptions.hold)) as Chunk.NonEmptyChunk<Result>
     })
 
     const addAll: Service["addAll"] = <I, E, R>(
@@ -367,7 +371,7 @@ export const make = (options: {
       }
       const check = checkOf(addOptions)
       const settings = { ...unknown, concurrency, maxCalls: unknown.maxCalls ?? MAX_CALLS }
-      const write = customWriter.make(activities, (items) => call(items), settings)
+      const write = customWriter.make(activities, (items, body) => call(items, body), settings)
       const policy = {
         maxCount: Math.min(maxCount ?? writeBatches.MAX_COUNT, writeBatches.MAX_COUNT),
         maxBytes: Math.min(maxBytes ?? writeBatches.MAX_BYTES, writeBatches.MAX_BYTES),
@@ -377,13 +381,12 @@ export const make = (options: {
         Effect.map(Deferred.make<void>(), (stop) => {
           // after a failure nothing new is begun, and what calls under way have stored still comes back
           let failure = Option.none<MarketoError>()
-          const toEntry = (i: I) => writeBatches.toEntry(i, toActivity(i), check)
-          return writeBatches.batches(input, toEntry, policy, Deferred.await(stop)).pipe(
+          return writeBatches.batches(input, toActivity, check, policy, Deferred.await(stop)).pipe(
             Stream.mapEffect(
-              Effect.fnUntraced(function* (entries: Array<writeBatches.Entry<I>>) {
+              Effect.fnUntraced(function* ({ body, entries }: writeBatches.Batch<I>) {
                 if (Option.isSome(failure)) return Chunk.empty()
                 const items = entries.filter(writeBatches.isItem)
-                const written = yield* write(items)
+                const written = yield* write(items, body)
                 if (Option.isSome(written.failure)) {
                   failure = written.failure
                   yield* Deferred.succeed(stop, undefined)

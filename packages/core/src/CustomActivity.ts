@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import type { LeadId } from "./Activity.js"
 import { compile } from "./internal/guard.js"
 import * as instant from "./internal/instant.js"
+import { JsonBytes } from "./internal/jsonBytes.js"
 import { InvalidRequest } from "./MarketoError.js"
 
 /**
@@ -84,27 +85,66 @@ const isTypeId = (id: number): boolean => Number.isSafeInteger(id) && id > 0
 
 const isLeadId = (id: LeadId | number): boolean => (typeof id === "number" ? isTypeId(id) : /^[1-9]\d{0,18}$/.test(id))
 
-const invalid = (field: string, limit: string) => Either.left(new InvalidRequest({ field, limit }))
+const invalid = (field: string, limit: string) => new InvalidRequest({ field, limit })
 
-/** Printable ASCII without `"` and `\`. */
-const plain = /^[ !#-[\]-~]*$/
-
-/** The JSON text of a string. `JSON.stringify` of every name and value would be a third of what a record costs. */
-const quote = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))
-
-/** The JSON text of an attribute's value; `undefined` where there is none. */
-const valueText = (value: unknown): string | undefined => {
+/** Appends the value of an attribute; false where there is none. */
+const writeValue = (json: JsonBytes, value: unknown): boolean => {
   switch (typeof value) {
     case "string":
-      return quote(value)
+      json.string(value)
+      return true
     case "number":
-      return Number.isFinite(value) ? String(value) : undefined
+      json.ascii(String(value))
+      return Number.isFinite(value)
     case "bigint":
     case "boolean":
-      return String(value)
+      json.ascii(String(value))
+      return true
     default:
-      return DateTime.isDateTime(value) && Number.isFinite(value.epochMillis) ? `"${formatDateTime(value)}"` : undefined
+      if (!(DateTime.isDateTime(value) && Number.isFinite(value.epochMillis))) return false
+      json.ascii(`"${formatDateTime(value)}"`)
+      return true
   }
+}
+
+/** @internal Appends the JSON of one record, or part of it when there is an error. */
+export const writeJson = (json: JsonBytes, self: CustomActivity): InvalidRequest | undefined => {
+  const { activityDate, activityTypeId, attributes, leadId, primaryAttributeValue } = self
+  if (!isLeadId(leadId)) return invalid("leadId", LEAD_ID)
+  if (!DateTime.isDateTime(activityDate) || !Number.isFinite(activityDate.epochMillis)) {
+    return invalid("activityDate", "must be a valid DateTime")
+  }
+  if (!isTypeId(activityTypeId)) return invalid("activityTypeId", TYPE_ID)
+  if (typeof primaryAttributeValue !== "string") return invalid("primaryAttributeValue", TEXT)
+  json.ascii(`{"leadId":`)
+  json.ascii(String(leadId))
+  json.ascii(`,"activityDate":"`)
+  json.ascii(formatDateTime(activityDate))
+  json.ascii(`","activityTypeId":`)
+  json.ascii(String(activityTypeId))
+  json.ascii(`,"primaryAttributeValue":`)
+  json.string(primaryAttributeValue)
+  json.ascii(`,"attributes":[`)
+  for (let i = 0; i < attributes.length; i++) {
+    const attribute = attributes[i] as { readonly apiName?: unknown; readonly name?: unknown; readonly value: unknown }
+    const key = attribute.apiName === undefined ? "name" : "apiName"
+    const name = attribute[key]
+    if (typeof name !== "string" || name === "") return invalid(`attributes.${i}.${key}`, TEXT)
+    json.ascii(i === 0 ? `{"` : `,{"`)
+    json.ascii(key)
+    json.ascii(`":`)
+    json.string(name)
+    json.ascii(`,"value":`)
+    if (!writeValue(json, attribute.value)) {
+      return invalid(
+        `attributes.${i}.value`,
+        "must be text, a finite number, a bigint, a boolean or a valid DateTime; an attribute without a value is left out",
+      )
+    }
+    json.ascii("}")
+  }
+  json.ascii("]}")
+  return undefined
 }
 
 /**
@@ -115,41 +155,9 @@ const valueText = (value: unknown): string | undefined => {
  * @category conversions
  */
 export const toJson = (self: CustomActivity): Either.Either<string, InvalidRequest> => {
-  const { activityDate, activityTypeId, attributes, leadId, primaryAttributeValue } = self
-  if (!isLeadId(leadId)) return invalid("leadId", LEAD_ID)
-  if (!DateTime.isDateTime(activityDate) || !Number.isFinite(activityDate.epochMillis)) {
-    return invalid("activityDate", "must be a valid DateTime")
-  }
-  if (!isTypeId(activityTypeId)) return invalid("activityTypeId", TYPE_ID)
-  if (typeof primaryAttributeValue !== "string") return invalid("primaryAttributeValue", TEXT)
-  // joined once: strings that are added up piece by piece are trees, and 300 of them cost more than all the rest of a call
-  const pieces = [
-    `{"leadId":`,
-    leadId,
-    `,"activityDate":"`,
-    formatDateTime(activityDate),
-    `","activityTypeId":`,
-    activityTypeId,
-    `,"primaryAttributeValue":`,
-    quote(primaryAttributeValue),
-    `,"attributes":[`,
-  ]
-  for (let i = 0; i < attributes.length; i++) {
-    const attribute = attributes[i] as { readonly apiName?: unknown; readonly name?: unknown; readonly value: unknown }
-    const key = attribute.apiName === undefined ? "name" : "apiName"
-    const name = attribute[key]
-    if (typeof name !== "string" || name === "") return invalid(`attributes.${i}.${key}`, TEXT)
-    const value = valueText(attribute.value)
-    if (value === undefined) {
-      return invalid(
-        `attributes.${i}.value`,
-        "must be text, a finite number, a bigint, a boolean or a valid DateTime; an attribute without a value is left out",
-      )
-    }
-    pieces.push(i === 0 ? `{"` : `,{"`, key, `":`, quote(name), `,"value":`, value, "}")
-  }
-  pieces.push("]}")
-  return Either.right(pieces.join(""))
+  const json = new JsonBytes(1_024)
+  const error = writeJson(json, self)
+  return error === undefined ? Either.right(json.toString()) : Either.left(error)
 }
 
 /** In words of our own: those of a schema quote the value. */
@@ -185,9 +193,7 @@ const explain = (input: unknown): InvalidRequest => {
   const decoded = Schema.decodeUnknownEither(Json)(input)
   const [issue] = Either.isLeft(decoded) ? ParseResult.ArrayFormatter.formatErrorSync(decoded.left) : []
   const path = issue?.path.join(".") ?? ""
-  return path === "" || issue === undefined
-    ? new InvalidRequest({ field: "record", limit: "must be a JSON object" })
-    : new InvalidRequest({ field: path, limit: issue.message })
+  return path === "" || issue === undefined ? invalid("record", "must be a JSON object") : invalid(path, issue.message)
 }
 
 /**
@@ -202,21 +208,22 @@ export const fromJson = (json: string): Either.Either<CustomActivity, InvalidReq
   try {
     input = JSON.parse(json)
   } catch {
-    return invalid("record", "must be JSON")
+    return Either.left(invalid("record", "must be JSON"))
   }
   if (!isJson(input)) return Either.left(explain(input))
   const { activityTypeId, attributes = [], leadId, primaryAttributeValue } = input
-  if (!isLeadId(leadId)) return invalid("leadId", LEAD_ID)
+  if (!isLeadId(leadId)) return Either.left(invalid("leadId", LEAD_ID))
   const millis = instant.parse(input.activityDate)
-  if (Number.isNaN(millis)) return invalid("activityDate", DATE)
-  if (!isTypeId(activityTypeId)) return invalid("activityTypeId", TYPE_ID)
+  if (Number.isNaN(millis)) return Either.left(invalid("activityDate", DATE))
+  if (!isTypeId(activityTypeId)) return Either.left(invalid("activityTypeId", TYPE_ID))
   for (let i = 0; i < attributes.length; i++) {
     const attribute = attributes[i] as (typeof attributes)[number]
     const key = "apiName" in attribute ? "apiName" : "name"
-    if ((attribute as Readonly<Record<string, unknown>>)[key] === "") return invalid(`attributes.${i}.${key}`, TEXT)
+    if ((attribute as Readonly<Record<string, unknown>>)[key] === "")
+      return Either.left(invalid(`attributes.${i}.${key}`, TEXT))
     // JSON can write numbers past the largest, and whole ones that are rounded when they are read
     if (typeof attribute.value === "number" && !isExact(attribute.value)) {
-      return invalid(`attributes.${i}.value`, Number.isFinite(attribute.value) ? UNSAFE : ATTRIBUTE_VALUE)
+      return Either.left(invalid(`attributes.${i}.value`, Number.isFinite(attribute.value) ? UNSAFE : ATTRIBUTE_VALUE))
     }
   }
   const activityDate = DateTime.unsafeMake(millis)

@@ -85,10 +85,10 @@ export interface Service {
     options?: CallOptions,
   ) => Effect.Effect<Answer, MarketoError>
   /**
-   * Writes `body` as JSON. Repeated only where `ErrorCode.table` says that the call was not executed; where it may have
+   * Writes `body`, JSON as text or in UTF-8. Repeated only where `ErrorCode.table` says that the call was not executed; where it may have
    * been, the error's `execution` is `Unknown`, and it is the caller's to find out.
    */
-  readonly post: (path: string, body: string, options?: CallOptions) => Effect.Effect<Answer, MarketoError>
+  readonly post: (path: string, body: string | Uint8Array, options?: CallOptions) => Effect.Effect<Answer, MarketoError>
 }
 
 /**
@@ -237,7 +237,9 @@ export const make = (options: {
       post: (path, body, callOptions = {}) =>
         call(
           path,
-          HttpClientRequest.bodyText(HttpClientRequest.post(urlOf(path)), body, "application/json"),
+          typeof body === "string"
+            ? HttpClientRequest.bodyText(HttpClientRequest.post(urlOf(path)), body, "application/json")
+            : HttpClientRequest.bodyUint8Array(HttpClientRequest.post(urlOf(path)), body, "application/json"),
           callOptions,
           "write",
         ),

@@ -1,6 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CustomActivities, CustomActivity, ErrorCode, type MarketoError } from "@effect-marketo/core"
-import { Chunk, DateTime, Effect, Either, FastCheck, Fiber, Queue, Ref, Schema, Stream, TestClock } from "effect"
+import {
+  Chunk,
+  DateTime,
+  Deferred,
+  Effect,
+  Either,
+  Exit,
+  FastCheck,
+  Fiber,
+  Queue,
+  Ref,
+  Schema,
+  Stream,
+  TestClock,
+} from "effect"
 import { type Answer, type Sent, stub } from "./support/stub.js"
 
 const activity = (leadId: number | string, value: unknown = leadId): CustomActivity.CustomActivity => ({
@@ -395,6 +409,26 @@ describe("addAll", () => {
         ["Parked", "Parked"],
       )
       assert.deepStrictEqual(yield* sent, [])
+    }),
+  )
+
+  it.effect("the next call is encoded while one is under way, and none behind it", () =>
+    Effect.gen(function* () {
+      const answer = yield* Effect.makeLatch()
+      const { calls, layer } = yield* stub([(sent) => Effect.as(answer.await, added(sent))])
+      const isEncoded = yield* Deferred.make<void>()
+      let encoded = 0
+      const toActivity = (i: number) => {
+        if (++encoded === 600) Deferred.unsafeDone(isEncoded, Exit.void)
+        return activity(i)
+      }
+      const fiber = yield* Effect.fork(Effect.provide(addAll(Stream.range(1, 3_000), toActivity), layer))
+      yield* Deferred.await(isEncoded)
+      assert.deepStrictEqual((yield* calls).map(leadsOf), [range(300)])
+      for (let turns = 0; turns < 10; turns++) yield* Effect.promise(() => new Promise(setImmediate))
+      assert.strictEqual(encoded, 600)
+      yield* answer.open
+      assert.lengthOf(yield* Fiber.join(fiber), 3_000)
     }),
   )
 

@@ -12,7 +12,7 @@ import type { MarketoError } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
 import { count } from "./count.js"
 import { type Found, readBack } from "./readBack.js"
-import type { Item } from "./writeBatches.js"
+import { bodyOf, type Item } from "./writeBatches.js"
 
 /** A record without an outcome was not written, or is not known to be; `failure` says why. */
 export interface Written {
@@ -57,9 +57,9 @@ const halves = (items: Items, write: (half: Items) => Effect.Effect<Written>): E
 
 export const make = (
   activities: Activities,
-  call: (items: Items) => Effect.Effect<ReadonlyArray<Result>, MarketoError>,
+  call: (items: Items, body: Uint8Array) => Effect.Effect<ReadonlyArray<Result>, MarketoError>,
   policy: UnknownPolicy & { readonly maxCalls: number; readonly concurrency: number },
-): ((items: Items) => Effect.Effect<Written>) => {
+): ((items: Items, body: Uint8Array) => Effect.Effect<Written>) => {
   const { concurrency, identity, maxCalls, minCount = 25, notFound = "park", resends = 3 } = policy
   const visibilityDelay = Duration.toMillis(policy.visibilityDelay ?? "2 minutes")
   /**
@@ -74,8 +74,8 @@ export const make = (
     if (claimed.size > MAX_CLAIMED) for (const oldest of claimed) return claimed.delete(oldest)
   }
 
-  const send = (items: Items): Effect.Effect<ReadonlyArray<Result>, MarketoError> =>
-    Effect.tap(call(items), (results) =>
+  const send = (items: Items, body: Uint8Array): Effect.Effect<ReadonlyArray<Result>, MarketoError> =>
+    Effect.tap(call(items, body), (results) =>
       Effect.sync(() => {
         for (const result of results) if (result._tag === "Added") claim(result.marketoGUID)
       }),
@@ -148,8 +148,8 @@ export const make = (
       }
     })
 
-  const write = (items: Items, resent: number): Effect.Effect<Written> =>
-    send(items).pipe(
+  const write = (items: Items, resent: number, body = bodyOf(items)): Effect.Effect<Written> =>
+    send(items, body).pipe(
       Effect.map((outcomes): Written => ({ outcomes, failure: Option.none() })),
       Effect.catchAll((error) => {
         if (isTooLarge(error)) {
@@ -159,5 +159,6 @@ export const make = (
       }),
     )
 
-  return (items) => (items.length === 0 ? Effect.succeed({ outcomes: [], failure: Option.none() }) : write(items, 0))
+  return (items, body) =>
+    items.length === 0 ? Effect.succeed({ outcomes: [], failure: Option.none() }) : write(items, 0, body)
 }

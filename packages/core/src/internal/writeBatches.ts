@@ -5,19 +5,19 @@ import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as CustomActivity from "../CustomActivity.js"
 import { InvalidRequest } from "../MarketoError.js"
+import { JsonBytes } from "./jsonBytes.js"
 
 /** Marketo's limits for one call: 300 records, 1 MB. */
 export const MAX_COUNT = 300
 export const MAX_BYTES = 1_000_000
 
-/** Around the records: `{"input":[` … `]}`. */
-const ENVELOPE_BYTES = 12
+const BEFORE = `{"input":[`
+const AFTER = "]}"
 
 /**
  * A record as it is sent. A class, because V8 makes what a literal makes old from the start once much of it has lived long, and
@@ -27,7 +27,6 @@ export class Item<I> {
   constructor(
     readonly input: I,
     readonly activity: CustomActivity.CustomActivity,
-    readonly text: string,
   ) {}
 }
 
@@ -47,74 +46,98 @@ export interface Policy {
   readonly maxWait: Duration.Duration
 }
 
-const encoder = new TextEncoder()
+/** Why a record that can be encoded must not be sent. */
+export type Check = (activity: CustomActivity.CustomActivity) => InvalidRequest | undefined
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the range is that of ASCII
-const beyondAscii = /[^\x00-\x7f]/
+const tooLarge = (bytes: number): InvalidRequest | undefined =>
+  BEFORE.length + bytes + AFTER.length <= MAX_BYTES
+    ? undefined
+    : new InvalidRequest({
+        field: "attributes",
+        limit: "the encoded record is over 1 MB, Marketo's limit for a call",
+      })
 
-/** Bytes of a text in UTF-8, with the comma after it. */
-const sizeOf = ({ text }: { readonly text: string }): number =>
-  (beyondAscii.test(text) ? encoder.encode(text).length : text.length) + 1
-
-/** At least as many; known without a look at the text. */
-const boundOf = ({ text }: { readonly text: string }): number => 3 * text.length + 1
-
-/** Whether the records fit into one call. */
-export const fit = (items: ReadonlyArray<Item<unknown>>, maxBytes: number): boolean =>
-  ENVELOPE_BYTES + items.reduce((sum, item) => sum + boundOf(item), 0) <= maxBytes ||
-  ENVELOPE_BYTES + items.reduce((sum, item) => sum + sizeOf(item), 0) <= maxBytes
-
-export const bodyOf = (items: ReadonlyArray<Item<unknown>>): string =>
-  `{"input":[${items.map((item) => item.text).join(",")}]}`
-
-export const toEntry = <I>(
-  input: I,
-  activity: CustomActivity.CustomActivity,
-  check: (activity: CustomActivity.CustomActivity) => InvalidRequest | undefined,
-): Entry<I> => {
-  const text = CustomActivity.toJson(activity)
-  if (Either.isLeft(text)) return { input, error: text.left }
-  const item = new Item(input, activity, text.right)
-  if (!fit([item], MAX_BYTES)) {
-    const limit = "the encoded record is over 1 MB, Marketo's limit for a call"
-    return { input, error: new InvalidRequest({ field: "attributes", limit }) }
-  }
-  const error = check(activity)
-  return error === undefined ? item : { input, error }
+/** A call that is ready to go out. The entries are the taker's own. */
+export interface Batch<I> {
+  readonly entries: Array<Entry<I>>
+  /** The JSON of those that are sent. */
+  readonly body: Uint8Array
 }
 
-/** Chunks of the input that are read ahead, so that it is read while a call is under way. */
-const READ_AHEAD = 2
+const CAPACITY = 65_536
 
-/** One element a call, the taker's own. When the input fails or `stop` ends, what came before goes out first. */
+/** The JSON of records that have been in a call before. */
+export const bodyOf = (items: ReadonlyArray<Item<unknown>>): Uint8Array => {
+  const json = new JsonBytes(CAPACITY)
+  json.ascii(BEFORE)
+  for (const [i, { activity }] of items.entries()) {
+    if (i > 0) json.ascii(",")
+    CustomActivity.writeJson(json, activity)
+  }
+  json.ascii(AFTER)
+  return json.toBytes()
+}
+
+/**
+ * Lets the call go out whose place in line the next one takes. Effect's fibers come before what Node has to do, and undici writes
+ * a request in the next turn of the event loop: without this the next call would be encoded first, and then nothing be done while
+ * the server works. Runtimes without `setImmediate` do it in that order.
+ */
+const behindIo: Effect.Effect<void> = Effect.repeatN(
+  Effect.async<void>((resume) => {
+    const immediate = setImmediate(() => resume(Effect.void))
+    return Effect.sync(() => clearImmediate(immediate))
+  }),
+  1,
+).pipe(Effect.when(() => typeof setImmediate === "function"))
+
+/** One element a call. When the input fails or `stop` ends, what came before goes out first. */
 export const batches = <I, E, R>(
   input: Stream.Stream<I, E, R>,
-  toEntry: (input: I) => Entry<I>,
+  toActivity: (input: I) => CustomActivity.CustomActivity,
+  check: Check,
   policy: Policy,
   stop: Effect.Effect<void>,
-): Stream.Stream<Array<Entry<I>>, E, R> =>
+): Stream.Stream<Batch<I>, E, R> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
       const pull = yield* Stream.toPull(input)
       const maxWait = Duration.toMillis(policy.maxWait)
-      const call = new Call<I>(policy)
-      /** Inputs that were taken; those from `at` on are not in a call yet. */
+      const call = new Call<I>(policy, check)
+      let end: Exit.Exit<void, E> | undefined
+      // Latches, not a Mailbox: a wait that the clock ends loses nothing and needs no fiber of its own.
+      /** Something to take, or to begin to wait for. */
+      const isReady = yield* Effect.makeLatch()
+      const hasRoom = yield* Effect.makeLatch()
+
+      /** Inputs that were taken; those from `at` on are not in a call yet. Held here and not by what waits: see `handover.ts`. */
       let inputs: ReadonlyArray<I> = []
       let at = 0
 
-      // An array and latches, not a Mailbox: a wait that the clock ends loses nothing, needs no fiber of its own, and no chunk is
-      // held by the closures of a suspended offer. V8 keeps those, and copies all that they hold, until its next full collection.
-      let ready: Array<Chunk.Chunk<I>> = []
-      let end: Exit.Exit<void, E> | undefined
-      const isReady = yield* Effect.makeLatch()
-      const hasRoom = yield* Effect.makeLatch(true)
-
-      const read = Effect.flatMap(pull, (chunk) => {
-        if (ready.push(chunk) === READ_AHEAD) hasRoom.unsafeClose()
-        isReady.unsafeOpen()
-        return hasRoom.await
+      const fill = Effect.gen(function* () {
+        while (at < inputs.length) {
+          const now = yield* Clock.currentTimeMillis
+          const isFirst = call.entries.length === 0
+          while (at < inputs.length && !call.isComplete) {
+            const input = inputs[at] as I
+            if (call.add(input, toActivity(input), now)) at++
+          }
+          if (isFirst || call.isComplete) isReady.unsafeOpen()
+          if (at === inputs.length) break
+          hasRoom.unsafeClose()
+          yield* hasRoom.await
+          yield* behindIo
+        }
+        inputs = []
       })
-      yield* Effect.forever(read).pipe(
+
+      // the next call is filled while one is under way
+      yield* Effect.flatMap(pull, (chunk) => {
+        inputs = Chunk.toReadonlyArray(chunk)
+        at = 0
+        return fill
+      }).pipe(
+        Effect.forever,
         Effect.catchAll(Option.match({ onNone: () => Effect.void, onSome: Effect.fail })),
         Effect.raceFirst(stop),
         Effect.exit,
@@ -126,31 +149,22 @@ export const batches = <I, E, R>(
       )
 
       const take = () => {
-        inputs = Chunk.toReadonlyArray(Chunk.flatten(Chunk.unsafeFromArray(ready)))
-        at = 0
-        ready = []
         hasRoom.unsafeOpen()
-        if (end === undefined) isReady.unsafeClose()
+        return Option.some(call.close())
       }
 
-      const next: Effect.Effect<Option.Option<Array<Entry<I>>>, E> = Effect.gen(function* () {
+      const next: Effect.Effect<Option.Option<Batch<I>>, E> = Effect.gen(function* () {
         for (;;) {
-          const now = yield* Clock.currentTimeMillis
-          while (at < inputs.length && !call.isFull && call.add(toEntry(inputs[at] as I), now)) at++
-          if (call.isFull || at < inputs.length) return Option.some(call.close())
-          if (ready.length > 0) {
-            take()
-            continue
-          }
-          const isWaiting = call.entries.length > 0
-          if (end !== undefined) return isWaiting ? Option.some(call.close()) : yield* Effect.as(end, Option.none())
-          if (!isWaiting) {
+          const isEmpty = call.entries.length === 0
+          if (call.isComplete || (end !== undefined && !isEmpty)) return take()
+          if (end !== undefined) return yield* Effect.as(end, Option.none())
+          isReady.unsafeClose()
+          if (isEmpty) {
             yield* isReady.await
           } else {
-            const left = call.since + maxWait - now
-            if (left <= 0 || Option.isNone(yield* Effect.timeoutOption(isReady.await, left))) {
-              return Option.some(call.close())
-            }
+            const left = call.since + maxWait - (yield* Clock.currentTimeMillis)
+            if (left <= 0) return take()
+            yield* Effect.timeoutOption(isReady.await, left)
           }
         }
       })
@@ -165,49 +179,61 @@ export const batches = <I, E, R>(
   )
 
 /** The call that is being filled. */
-class Call<I> {
+export class Call<I> {
   entries: Array<Entry<I>> = []
-  #items: Array<Item<I>> = []
   /** When the first entry came, epoch milliseconds. */
   since = 0
-  /** A bound on the bytes, exact while `#isExact`: only calls that come near the limit are measured. */
-  #bytes = ENVELOPE_BYTES
-  #isExact = false
+  /** Nothing more fits. */
+  isComplete = false
+  #json = new JsonBytes(CAPACITY)
+  #records = 0
 
-  constructor(readonly policy: Policy) {}
-
-  get isFull(): boolean {
-    // entries that are not sent count too, or a run of them would never come back
-    return this.entries.length >= this.policy.maxCount
+  constructor(
+    readonly limits: Pick<Policy, "maxCount" | "maxBytes">,
+    readonly check: Check,
+  ) {
+    this.#json.ascii(BEFORE)
   }
 
-  /** False when the entry does not fit any more. */
-  add(entry: Entry<I>, now: number): boolean {
-    if (isItem(entry)) {
-      if (!this.#fits(entry) && this.#items.length > 0) return false
-      this.#bytes += this.#isExact ? sizeOf(entry) : boundOf(entry)
-      this.#items.push(entry)
+  /** False when the record does not fit any more. */
+  add(input: I, activity: CustomActivity.CustomActivity, now: number): boolean {
+    const entry = this.#encode(input, activity)
+    if (entry === undefined) {
+      this.isComplete = true
+      return false
     }
     if (this.entries.length === 0) this.since = now
     this.entries.push(entry)
+    // entries that are not sent count too, or a run of them would never come back
+    this.isComplete = this.entries.length >= this.limits.maxCount
     return true
   }
 
-  close(): Array<Entry<I>> {
-    const { entries } = this
-    this.entries = []
-    this.#items = []
-    this.#bytes = ENVELOPE_BYTES
-    this.#isExact = false
-    return entries
+  #encode(input: I, activity: CustomActivity.CustomActivity): Entry<I> | undefined {
+    const json = this.#json
+    const before = json.length
+    if (this.#records > 0) json.ascii(",")
+    const from = json.length
+    const error = CustomActivity.writeJson(json, activity) ?? tooLarge(json.length - from) ?? this.check(activity)
+    const fits = this.#records === 0 || json.length + AFTER.length <= this.limits.maxBytes
+    if (error === undefined && fits) {
+      this.#records++
+      return new Item(input, activity)
+    }
+    json.truncate(before)
+    return error && { input, error }
   }
 
-  #fits(item: Item<I>): boolean {
-    if (!this.#isExact) {
-      if (this.#bytes + boundOf(item) <= this.policy.maxBytes) return true
-      this.#isExact = true
-      this.#bytes = this.#items.reduce((sum, other) => sum + sizeOf(other), ENVELOPE_BYTES)
-    }
-    return this.#bytes + sizeOf(item) <= this.policy.maxBytes
+  close(): Batch<I> {
+    const json = this.#json
+    json.ascii(AFTER)
+    const batch = { entries: this.entries, body: json.toBytes() }
+    this.entries = []
+    this.isComplete = false
+    this.#records = 0
+    // calls are alike, and one that has grown has been copied
+    this.#json = new JsonBytes(Math.max(CAPACITY, Math.ceil(json.length * 1.2)))
+    this.#json.ascii(BEFORE)
+    return batch
   }
 }

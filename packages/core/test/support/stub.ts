@@ -8,7 +8,7 @@ import { Effect, Layer, Redacted, Ref } from "effect"
  */
 export type Answer = string | number | Response | HttpClientError.RequestError | Error
 
-export type Reply = Answer | ((sent: Sent) => Answer)
+export type Reply = Answer | ((sent: Sent) => Answer | Effect.Effect<Answer>)
 
 export const url = "https://123-abc-456.mktorest.com"
 const token = (n: number) =>
@@ -42,7 +42,8 @@ export const stub = (replies: ReadonlyArray<Reply>, marketo: Partial<Marketo.Opt
         yield* Ref.update(sent, (all) => [...all, call])
         const isIdentity = address.pathname === "/identity/oauth/token"
         const chosen = isIdentity ? token(++tokens) : (replies[Math.min(next++, replies.length - 1)] ?? 500)
-        const reply = typeof chosen === "function" ? chosen(call) : chosen
+        const answer = typeof chosen === "function" ? chosen(call) : chosen
+        const reply = Effect.isEffect(answer) ? yield* answer : answer
         if (reply instanceof HttpClientError.RequestError) return yield* reply
         if (reply instanceof Error) {
           return yield* new HttpClientError.RequestError({ request, reason: "Transport", cause: reply })
