@@ -26,7 +26,7 @@ const sections: Readonly<Record<string, { readonly title: string; readonly run: 
     title: "Reading 300 activities a page over loopback",
     run: () => (quick ? throughput(200, 1) : throughput(1_000, 5)),
   },
-  writing: { title: "Writing 300 custom activities a call", run: () => (quick ? writing(100, 1) : writing(1_000, 5)) },
+  writing: { title: "Writing 300 custom activities a call", run: () => (quick ? writing(100, 1) : writing(3_000, 5)) },
   memory: { title: "Memory", run: () => (quick ? memory(100, 1) : memory(500, 3)) },
   "kafka-sink": {
     title: "Into Kafka, six partitions, the broker on the same two cores",

@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import type { LeadId } from "./Activity.js"
 import { compile } from "./internal/guard.js"
 import * as instant from "./internal/instant.js"
-import { JsonBytes } from "./internal/jsonBytes.js"
+import { fragment, JsonBytes } from "./internal/jsonBytes.js"
 import { InvalidRequest } from "./MarketoError.js"
 
 /**
@@ -107,6 +107,21 @@ const writeValue = (json: JsonBytes, value: unknown): boolean => {
   }
 }
 
+const COMMA = 0x2c
+const CLOSE_BRACE = 0x7d
+
+const fragments = {
+  leadId: fragment(`{"leadId":`),
+  activityDate: fragment(`,"activityDate":"`),
+  activityTypeId: fragment(`","activityTypeId":`),
+  primaryAttributeValue: fragment(`,"primaryAttributeValue":`),
+  attributes: fragment(`,"attributes":[`),
+  apiName: fragment(`{"apiName":`),
+  name: fragment(`{"name":`),
+  value: fragment(`,"value":`),
+  end: fragment("]}"),
+}
+
 /** @internal Appends the JSON of one record, or part of it when there is an error. */
 export const writeJson = (json: JsonBytes, self: CustomActivity): InvalidRequest | undefined => {
   const { activityDate, activityTypeId, attributes, leadId, primaryAttributeValue } = self
@@ -116,34 +131,33 @@ export const writeJson = (json: JsonBytes, self: CustomActivity): InvalidRequest
   }
   if (!isTypeId(activityTypeId)) return invalid("activityTypeId", TYPE_ID)
   if (typeof primaryAttributeValue !== "string") return invalid("primaryAttributeValue", TEXT)
-  json.ascii(`{"leadId":`)
+  json.fragment(fragments.leadId)
   json.ascii(String(leadId))
-  json.ascii(`,"activityDate":"`)
+  json.fragment(fragments.activityDate)
   json.ascii(formatDateTime(activityDate))
-  json.ascii(`","activityTypeId":`)
+  json.fragment(fragments.activityTypeId)
   json.ascii(String(activityTypeId))
-  json.ascii(`,"primaryAttributeValue":`)
+  json.fragment(fragments.primaryAttributeValue)
   json.string(primaryAttributeValue)
-  json.ascii(`,"attributes":[`)
+  json.fragment(fragments.attributes)
   for (let i = 0; i < attributes.length; i++) {
     const attribute = attributes[i] as { readonly apiName?: unknown; readonly name?: unknown; readonly value: unknown }
     const key = attribute.apiName === undefined ? "name" : "apiName"
     const name = attribute[key]
     if (typeof name !== "string" || name === "") return invalid(`attributes.${i}.${key}`, TEXT)
-    json.ascii(i === 0 ? `{"` : `,{"`)
-    json.ascii(key)
-    json.ascii(`":`)
+    if (i > 0) json.byte(COMMA)
+    json.fragment(fragments[key])
     json.string(name)
-    json.ascii(`,"value":`)
+    json.fragment(fragments.value)
     if (!writeValue(json, attribute.value)) {
       return invalid(
         `attributes.${i}.value`,
         "must be text, a finite number, a bigint, a boolean or a valid DateTime; an attribute without a value is left out",
       )
     }
-    json.ascii("}")
+    json.byte(CLOSE_BRACE)
   }
-  json.ascii("]}")
+  json.fragment(fragments.end)
   return undefined
 }
 

@@ -8,6 +8,9 @@ const decoder = new TextDecoder()
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
+/** Text of ASCII that is added again and again. */
+export const fragment = (text: string): Uint8Array => encoder.encode(text)
+
 export class JsonBytes {
   #bytes: Uint8Array<ArrayBuffer>
   #length = 0
@@ -23,6 +26,17 @@ export class JsonBytes {
   /** Forgets what was added after. */
   truncate(length: number): void {
     this.#length = length
+  }
+
+  byte(byte: number): void {
+    this.#reserve(1)
+    this.#bytes[this.#length++] = byte
+  }
+
+  fragment(fragment: Uint8Array): void {
+    this.#reserve(fragment.length)
+    this.#bytes.set(fragment, this.#length)
+    this.#length += fragment.length
   }
 
   /** Text of ASCII, as it is. */

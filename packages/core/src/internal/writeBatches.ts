@@ -16,6 +16,7 @@ import { JsonBytes } from "./jsonBytes.js"
 export const MAX_COUNT = 300
 export const MAX_BYTES = 1_000_000
 
+const COMMA = 0x2c
 const BEFORE = `{"input":[`
 const AFTER = "]}"
 
@@ -71,7 +72,7 @@ export const bodyOf = (items: ReadonlyArray<Item<unknown>>): Uint8Array => {
   const json = new JsonBytes(CAPACITY)
   json.ascii(BEFORE)
   for (const [i, { activity }] of items.entries()) {
-    if (i > 0) json.ascii(",")
+    if (i > 0) json.byte(COMMA)
     CustomActivity.writeJson(json, activity)
   }
   json.ascii(AFTER)
@@ -212,7 +213,7 @@ export class Call<I> {
   #encode(input: I, activity: CustomActivity.CustomActivity): Entry<I> | undefined {
     const json = this.#json
     const before = json.length
-    if (this.#records > 0) json.ascii(",")
+    if (this.#records > 0) json.byte(COMMA)
     const from = json.length
     const error = CustomActivity.writeJson(json, activity) ?? tooLarge(json.length - from) ?? this.check(activity)
     const fits = this.#records === 0 || json.length + AFTER.length <= this.limits.maxBytes
