@@ -27,7 +27,7 @@ const source = CustomActivitySource.stream({
   topic,
   groupId: `ours-${process.hrtime.bigint()}`,
   deadLetterTopic: `${topic}-dead`,
-  batch: { maxWait: "200 millis" },
+  batch: { maxWait: "50 millis" },
 })
 
 /** Until the last record is committed; leaving the group is not counted, as it is not in the bare loop. */

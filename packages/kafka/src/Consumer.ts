@@ -54,6 +54,11 @@ export interface Options {
  * @category models
  */
 export interface PartitionBatch extends TopicPartition {
+  /** How many records there are, one at least. */
+  readonly length: number
+  /** The record at an index below `length`. It is made when it is asked for, so work on a few at a time is spread out. */
+  readonly at: (index: number) => ConsumerRecord
+  /** All of them. */
   readonly records: Chunk.NonEmptyChunk<ConsumerRecord>
   /**
    * Whether somebody may have worked on these records without having committed them: the partition comes from another

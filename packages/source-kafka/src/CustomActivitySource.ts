@@ -187,7 +187,7 @@ export const stream = <E = never, R = never>(
           ...gathering,
           firstWait: onAssign === "readBack" ? Duration.toMillis(visibilityDelay) : 0,
         }),
-        begin: (slices, isStopping) => work.make({ ...context, isStopping }, slices),
+        begin: (slices, isStopping, onAnswered) => work.make({ ...context, isStopping, onAnswered }, slices),
         onFailure: (cause) => progress.failCause(cause),
       })
       yield* client.consume(consumer).pipe(

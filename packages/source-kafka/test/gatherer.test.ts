@@ -8,29 +8,29 @@ const batch = (
   partition: number,
   count: number,
   options: Partial<Pick<Consumer.PartitionBatch, "first" | "hasMore" | "claim">> & { readonly bytes?: number } = {},
-): Consumer.PartitionBatch => ({
-  topic: "t",
-  partition,
-  records: Chunk.unsafeFromArray(
-    Array.from(
-      { length: count },
-      (_, n): KafkaRecord.ConsumerRecord => ({
-        topic: "t",
-        partition,
-        offset: BigInt(n),
-        timestamp: DateTime.unsafeMake(0),
-        key: Option.none(),
-        value: Option.some(new Uint8Array(options.bytes ?? 10)),
-        headers: {},
-      }),
-    ),
-  ) as Consumer.PartitionBatch["records"],
-  first: options.first ?? false,
-  hasMore: options.hasMore ?? false,
-  claim: options.claim ?? (() => true),
-  commit: () => Effect.succeed(true),
-  release: Effect.void,
-})
+): Consumer.PartitionBatch => {
+  const at = (n: number): KafkaRecord.ConsumerRecord => ({
+    topic: "t",
+    partition,
+    offset: BigInt(n),
+    timestamp: DateTime.unsafeMake(0),
+    key: Option.none(),
+    value: Option.some(new Uint8Array(options.bytes ?? 10)),
+    headers: {},
+  })
+  return {
+    topic: "t",
+    partition,
+    length: count,
+    at,
+    records: Chunk.makeBy(count, at),
+    first: options.first ?? false,
+    hasMore: options.hasMore ?? false,
+    claim: options.claim ?? (() => true),
+    commit: () => Effect.succeed(true),
+    release: Effect.void,
+  }
+}
 
 const policy = { maxCount: 300, maxBytes: 1_000_000, maxWait: 1_000, firstWait: 0 }
 

@@ -65,12 +65,18 @@ export interface Batch<I> {
   readonly body: Uint8Array
 }
 
-const CAPACITY = 65_536
+/** Of a usual call. */
+const CAPACITY = 131_072
+
+const openBody = (): JsonBytes => {
+  const json = new JsonBytes(CAPACITY)
+  json.ascii(BEFORE)
+  return json
+}
 
 /** The JSON of records that have been in a call before. */
 export const bodyOf = (items: ReadonlyArray<Item<unknown>>): Uint8Array => {
-  const json = new JsonBytes(CAPACITY)
-  json.ascii(BEFORE)
+  const json = openBody()
   for (const [i, { activity }] of items.entries()) {
     if (i > 0) json.byte(COMMA)
     CustomActivity.writeJson(json, activity)
@@ -186,15 +192,13 @@ export class Call<I> {
   since = 0
   /** Nothing more fits. */
   isComplete = false
-  #json = new JsonBytes(CAPACITY)
+  #json: JsonBytes | undefined
   #records = 0
 
   constructor(
     readonly limits: Pick<Policy, "maxCount" | "maxBytes">,
     readonly check: Check,
-  ) {
-    this.#json.ascii(BEFORE)
-  }
+  ) {}
 
   /** False when the record does not fit any more. */
   add(input: I, activity: CustomActivity.CustomActivity, now: number): boolean {
@@ -211,6 +215,7 @@ export class Call<I> {
   }
 
   #encode(input: I, activity: CustomActivity.CustomActivity): Entry<I> | undefined {
+    this.#json ??= openBody()
     const json = this.#json
     const before = json.length
     if (this.#records > 0) json.byte(COMMA)
@@ -226,15 +231,13 @@ export class Call<I> {
   }
 
   close(): Batch<I> {
-    const json = this.#json
+    const json = this.#json ?? openBody()
     json.ascii(AFTER)
     const batch = { entries: this.entries, body: json.toBytes() }
     this.entries = []
     this.isComplete = false
     this.#records = 0
-    // calls are alike, and one that has grown has been copied
-    this.#json = new JsonBytes(Math.max(CAPACITY, Math.ceil(json.length * 1.2)))
-    this.#json.ascii(BEFORE)
+    this.#json = undefined
     return batch
   }
 }

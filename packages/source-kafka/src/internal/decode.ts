@@ -4,7 +4,6 @@
 import * as CustomActivity from "@effect-marketo/core/CustomActivity"
 import type * as MarketoError from "@effect-marketo/core/MarketoError"
 import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -60,7 +59,7 @@ const toEntry = (
 })
 
 export const recordsOf = ({ batch, from, until }: Slice): ReadonlyArray<KafkaRecord.ConsumerRecord> =>
-  Chunk.toReadonlyArray(batch.records).slice(from, until)
+  Array.from({ length: until - from }, (_, n) => batch.at(from + n))
 
 /** JSON without an Effect for each record; the user's own way for all records at once, so that look-ups can be batched. */
 export const make =

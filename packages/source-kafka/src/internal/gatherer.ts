@@ -5,7 +5,6 @@
  * calls in flight. Any free lane takes any partition: a fixed lane for each would leave some idle while others are behind.
  */
 import type * as Consumer from "@effect-marketo/kafka/Consumer"
-import * as Chunk from "effect/Chunk"
 import * as Option from "effect/Option"
 import type { Slice } from "./batch.js"
 
@@ -28,9 +27,9 @@ interface Waiting {
 
 /** Bytes of a record in a call, about: the value of a record is its JSON, unless the user decodes something else. */
 const sizeOf = (batch: Consumer.PartitionBatch, index: number): number =>
-  Option.match(Chunk.unsafeGet(batch.records, index).value, { onNone: () => 0, onSome: (value) => value.length + 1 })
+  Option.match(batch.at(index).value, { onNone: () => 0, onSome: (value) => value.length + 1 })
 
-const left = ({ batch, next }: Waiting): number => batch.records.length - next
+const left = ({ batch, next }: Waiting): number => batch.length - next
 
 export class Gatherer {
   /** The one that has waited longest comes first. */
@@ -86,7 +85,7 @@ export class Gatherer {
         continue
       }
       let until = next
-      while (until < batch.records.length && count < maxCount) {
+      while (until < batch.length && count < maxCount) {
         const size = sizeOf(batch, until)
         if (count > 0 && bytes + size > maxBytes) {
           isFull = true
@@ -99,7 +98,7 @@ export class Gatherer {
       if (until > next) {
         slices.push({ batch, from: next, until })
         oldest = Math.min(oldest, since)
-        isBehind ||= until === batch.records.length && batch.hasMore
+        isBehind ||= until === batch.length && batch.hasMore
       }
       isFull ||= count === maxCount
       if (isFull) break

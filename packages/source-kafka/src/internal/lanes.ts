@@ -1,5 +1,6 @@
 /**
- * Calls in flight over the partitions in hand: begins work when a lane is free, and ends it within a limit.
+ * Calls in flight over the partitions in hand: begins work when a lane is free, and ends it within a limit. A lane is free when
+ * its call is answered: the commit of one call and the next call go together.
  */
 import type * as Consumer from "@effect-marketo/kafka/Consumer"
 import type * as Cause from "effect/Cause"
@@ -22,16 +23,24 @@ export interface Lanes<R> {
 export const make = <R>(settings: {
   readonly count: number
   readonly gatherer: Gatherer
-  readonly begin: (slices: ReadonlyArray<Slice>, isStopping: () => boolean) => Work<R>
+  readonly begin: (slices: ReadonlyArray<Slice>, isStopping: () => boolean, onAnswered: () => void) => Work<R>
   readonly onFailure: (cause: Cause.Cause<WorkError>) => Effect.Effect<unknown>
 }): Effect.Effect<Lanes<R>> =>
   Effect.map(Effect.makeLatch(), (changed) => {
     const { gatherer } = settings
     const inFlight = new Map<Work<R>, Fiber.Fiber<void>>()
+    let calls = 0
     let isStopping = false
 
     const begin = (slices: ReadonlyArray<Slice>) => {
-      const work = settings.begin(slices, () => isStopping)
+      let isInLane = true
+      calls++
+      const leave = () => {
+        if (isInLane) calls--
+        isInLane = false
+        changed.unsafeOpen()
+      }
+      const work = settings.begin(slices, () => isStopping, leave)
       return work.run.pipe(
         Effect.catchAllCause((cause) => {
           // what is behind the records of a failed call would be committed over them
@@ -42,7 +51,7 @@ export const make = <R>(settings: {
           Effect.map(Clock.currentTimeMillis, (now) => {
             inFlight.delete(work)
             gatherer.done(slices, now)
-            changed.unsafeOpen()
+            leave()
           }),
         ),
         Effect.asVoid,
@@ -56,7 +65,7 @@ export const make = <R>(settings: {
     const next = Effect.gen(function* () {
       changed.unsafeClose()
       const now = yield* Clock.currentTimeMillis
-      const taken = !isStopping && inFlight.size < settings.count ? gatherer.take(now) : Number.POSITIVE_INFINITY
+      const taken = !isStopping && calls < settings.count ? gatherer.take(now) : Number.POSITIVE_INFINITY
       if (typeof taken !== "number") return yield* begin(taken)
       yield* Number.isFinite(taken) ? Effect.timeoutOption(changed.await, Duration.millis(taken)) : changed.await
     })

@@ -42,6 +42,8 @@ export interface Settings<R> {
   readonly report: (progress: Progress) => Effect.Effect<void>
   /** Whether no further work may begin. */
   readonly isStopping: () => boolean
+  /** Marketo has nothing more to do for these records. */
+  readonly onAnswered: () => void
 }
 
 export type WorkError = MarketoError.MarketoError | SourceError
@@ -213,7 +215,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     committed = []
     return Effect.zipRight(
       Effect.forEach(
-        Object.entries(outcomes),
+        Object.entries(outcomes).filter(([, records]) => records > 0),
         ([outcome, records]) => count(Metrics.records, { topic, outcome }, records),
         { discard: true },
       ),
@@ -361,7 +363,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     fresh = []
     if (!guard.allows(areDead)) return yield* tooMany()
     const letters = claimed().flatMap(({ entries }) => entries.filter(isDead))
-    yield* deadLetters.write(letters.map((entry) => [entry, entry.outcome.cause]))
+    if (letters.length > 0) yield* deadLetters.write(letters.map((entry) => [entry, entry.outcome.cause]))
     for (const entry of letters) entry.isDone = true
     yield* letGo
     yield* tell
@@ -388,6 +390,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       isRefused = false
       const entries = pending()
       if (entries.length > 0) yield* write(entries)
+      if (pending().length === 0) settings.onAnswered()
       yield* finish
       if (pending().length === 0) return
       if (isRefused) yield* Effect.sleep(retryPause(++pauses))

@@ -52,6 +52,8 @@ export const layer: Layer.Layer<Feed | KafkaClient.KafkaClient> = Layer.effectCo
             return {
               topic,
               partition,
+              length: rest.length,
+              at: (index) => Chunk.unsafeGet(rest, index),
               records: rest as Consumer.PartitionBatch["records"],
               first: true,
               hasMore: false,

@@ -11,9 +11,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import type { EachBatchPayload, TopicOffsets } from "kafkajs"
+import type { EachBatchPayload, KafkaMessage, TopicOffsets } from "kafkajs"
 import type { PartitionBatch } from "../../Consumer.js"
 import type { KafkaError } from "../../KafkaError.js"
+import type { ConsumerRecord } from "../../KafkaRecord.js"
 import * as Progress from "./consumerProgress.js"
 import { fromMessage } from "./consumerRecord.js"
 import { toKafkaError } from "./errors.js"
@@ -152,13 +153,18 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
     const open = (payload: EachBatchPayload): Promise<void> =>
       new Promise((resolve) => {
         const { batch } = payload
-        const { partition } = batch
-        const records = batch.messages.map((message) => fromMessage(topic, partition, message))
+        const { messages, partition } = batch
+        const { length } = messages
+        const made: Array<ConsumerRecord | undefined> = []
+        const at = (index: number) => {
+          made[index] ??= fromMessage(topic, partition, messages[index] as KafkaMessage)
+          return made[index]
+        }
         // behind the last record, which may be followed by the end of its transaction
         const end = 1n + BigInt(batch.lastOffset())
         const wasClean = clean.delete(partition)
-        const progress = Progress.make(records.length, () => {
-          if (progress.isClean() && (wasClean || progress.committed() === records.length)) clean.add(partition)
+        const progress = Progress.make(length, () => {
+          if (progress.isClean() && (wasClean || progress.committed() === length)) clean.add(partition)
           inHand.delete(held)
           if (isEnding && inHand.size === 0) onDrained()
           resolve()
@@ -167,7 +173,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         const turn = Effect.unsafeMakeSemaphore(1)
 
         const commitUntil = (until: number): Effect.Effect<boolean> => {
-          const next = records[until]?.offset ?? end
+          const next = until < length ? at(until).offset : end
           if (until <= progress.committed()) return Effect.succeed(true)
           return Effect.map(
             progress.isHeld() ? commit(payload, progress, next) : Effect.succeed(false),
@@ -186,12 +192,16 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         settings.offer({
           topic,
           partition,
-          records: Chunk.unsafeFromArray(records) as PartitionBatch["records"],
+          length,
+          at,
+          get records() {
+            return Chunk.makeBy(length, at)
+          },
           first: !wasClean,
           hasMore: BigInt(batch.highWatermark) > end,
           claim: progress.claim,
           commit: (until) =>
-            Effect.suspend(() => commitUntil(Math.min(until, records.length))).pipe(
+            Effect.suspend(() => commitUntil(Math.min(until, length))).pipe(
               turn.withPermits(1),
               Effect.uninterruptible,
             ),
