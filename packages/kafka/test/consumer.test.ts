@@ -55,6 +55,8 @@ describeWithKafka("consuming", (brokers) => {
         assert.notStrictEqual(one.partition, other.partition)
         assert.isTrue(one.hasMore)
         assert.isBelow(all(one), 4000)
+        assert.strictEqual(one.length, all(one))
+        assert.deepStrictEqual(one.records, Chunk.makeBy(one.length, one.at))
         one.claim(all(one))
         yield* one.commit(all(one) - 1)
         yield* Effect.sleep("700 millis")

@@ -13,7 +13,7 @@
  * | `marketo.execution` | `Unknown`: the record may be in Marketo all the same |
  * | `marketo.activity.type.id` | the custom activity's type, where it could be read |
  * | `marketo.attempts` | how often the record has been read from the source topic: 1, and one more for each redrive |
- * | `marketo.value.bytes` | the value's size; only where it is too large for the dead-letter topic, which has its first 1,000 bytes |
+ * | `marketo.value.bytes` | the value's size; only where the record is too large for the dead-letter topic, which has the value's first 1,000 bytes, and where that is still too large, the key's first 1,000 and none of the record's own headers |
  *
  * @since 0.1.0
  */
@@ -57,7 +57,7 @@ export interface DeadLetter {
   readonly activityTypeId: Option.Option<number>
   /** Whether the record may be in Marketo all the same. */
   readonly mayBeStored: boolean
-  /** Whether the value is only the beginning of the record's. */
+  /** Whether this is only the beginning of the record. */
   readonly isCut: boolean
 }
 

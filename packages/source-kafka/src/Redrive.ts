@@ -15,6 +15,7 @@ import * as Chunk from "effect/Chunk"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import * as DeadLetter from "./DeadLetter.js"
 
@@ -44,7 +45,7 @@ export interface Options {
   readonly deadLetterTopic: string
   /** Where letters go that have been read `maxAttempts` times. Has to exist. */
   readonly parkingTopic: string
-  /** Default: 5. */
+  /** A whole number of at least 1. Default: 5. */
   readonly maxAttempts?: number | undefined
   /** Default: all that are not in doubt. */
   readonly select?: Selection | undefined
@@ -74,8 +75,17 @@ export interface Summary {
 
 const RECEIPT = "marketo.redriven"
 
-/** Letters of one transaction. */
-const BATCH = 300
+/** Of one transaction: so many bytes, and 300 letters at most. */
+const MAX_BYTES = 5_000_000
+const MIN_COST = Math.floor(MAX_BYTES / 300)
+
+const batches = Sink.foldWeighted({
+  initial: Chunk.empty<Fated>(),
+  maxCost: MAX_BYTES,
+  cost: (_, { letter }: Fated) =>
+    Math.max(MIN_COST, Option.match(letter.record.value, { onNone: () => 0, onSome: ({ length }) => length })),
+  body: (batch, fated) => Chunk.append(batch, fated),
+})
 
 type Fate = Exclude<keyof Summary, "letters">
 
@@ -189,7 +199,13 @@ const partitionsOf = (name: string) =>
 export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaError, KafkaClient.KafkaClient> =>
   Effect.gen(function* () {
     const client = yield* KafkaClient.KafkaClient
-    const { deadLetterTopic, dryRun = false, parkingTopic } = options
+    const { deadLetterTopic, dryRun = false, maxAttempts = 5, parkingTopic } = options
+    if (!(Number.isInteger(maxAttempts) && maxAttempts >= 1)) {
+      return yield* new KafkaError.KafkaError({
+        reason: "Misconfigured",
+        description: `maxAttempts must be a whole number of at least 1, not ${maxAttempts}`,
+      })
+    }
     yield* partitionsOf(deadLetterTopic)
     const parkingPartitions = yield* partitionsOf(parkingTopic)
     // shuts out an earlier redrive, so that the receipts below are all there will be
@@ -243,7 +259,7 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
         for (const { fate } of fated) if (fate !== "redriven" && fate !== "parked") counts[fate]++
         return Chunk.filter(fated, ({ fate }) => fate === "redriven" || fate === "parked")
       }),
-      Stream.grouped(BATCH),
+      Stream.transduce(batches),
       Stream.runForEach((batch) =>
         Effect.map(move(Chunk.toReadonlyArray(batch)), () => {
           for (const { fate } of batch) counts[fate]++

@@ -163,6 +163,54 @@ describe("Redrive", () => {
     }).pipe(Effect.provide(KafkaClient.layerMemory)),
   )
 
+  it.effect("a transaction has 300 letters at most, and some megabytes", () =>
+    Effect.gen(function* () {
+      const large = range(12).map((n) => ({ ...letter(n), value: "x".repeat(1_000_000) }))
+      yield* setUp([...large, ...range(700).map((n) => letter(n + 12))])
+      const client = yield* KafkaClient.KafkaClient
+      const sizes: Array<{ letters: number; bytes: number }> = []
+      const watched: KafkaClient.Service = {
+        ...client,
+        transactionalProducer: (options) =>
+          Effect.map(client.transactionalProducer(options), (producer) => ({
+            ...producer,
+            transaction: (use) => {
+              const size = { letters: 0, bytes: 0 }
+              sizes.push(size)
+              return producer.transaction((tx) =>
+                use({
+                  send: (to, records) => {
+                    if (to.topic === topic) size.letters += records.length
+                    for (const { value } of records) size.bytes += value?.length ?? 0
+                    return tx.send(to, records)
+                  },
+                }),
+              )
+            },
+          })),
+      }
+      const summary = yield* Effect.provideService(Redrive.run(redrive), KafkaClient.KafkaClient, watched)
+      assert.strictEqual(summary.redriven, 712)
+      assert.strictEqual(
+        sizes.reduce((sum, { letters }) => sum + letters, 0),
+        712,
+      )
+      assert.isTrue(sizes.every(({ bytes, letters }) => letters <= 300 && bytes < 5_100_000))
+      assert.isBelow(sizes.length, 8)
+    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+  )
+
+  for (const maxAttempts of [0, 1.5, Number.NaN]) {
+    it.effect(`maxAttempts: ${maxAttempts} is refused`, () =>
+      Effect.gen(function* () {
+        yield* setUp([letter(0)])
+        const error = yield* Effect.flip(Redrive.run({ ...redrive, maxAttempts }))
+        assert.include(error.message, `maxAttempts must be a whole number of at least 1, not ${maxAttempts}`)
+        assert.strictEqual((yield* read(topic)).length, 0)
+      }).pipe(Effect.provide(KafkaClient.layerMemory)),
+    )
+  }
+
   it.effect("a missing topic is named", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Redrive.run({ ...redrive, deadLetterTopic: "nowhere" }))

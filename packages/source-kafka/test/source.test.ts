@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CustomActivities, MarketoError } from "@effect-marketo/core"
-import { KafkaClient, KafkaError, type KafkaRecord } from "@effect-marketo/kafka"
+import { KafkaClient, KafkaError, type KafkaRecord, Partitioner } from "@effect-marketo/kafka"
 import { Simulator } from "@effect-marketo/simulator"
 import { CustomActivitySource, DeadLetter, type Progress } from "@effect-marketo/source-kafka"
 import {
@@ -132,6 +132,36 @@ describe("a call", () => {
         last.set(lead, n)
       }
     }).pipe(Effect.provide(layer({ latency: "300 millis" }))),
+  )
+
+  it.effect("goes out when the one before is answered; of the same partition, when that is committed", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("lane", 2)
+      const keys = [0, 1].map((partition) =>
+        range(100)
+          .map(String)
+          .find((key) => Partitioner.partition(key, 2) === partition),
+      )
+      yield* fill(
+        place,
+        range(1_200).map((n) => ({ ...record(n), key: keys[n % 2] ?? "" })),
+      )
+      const client = yield* KafkaClient.KafkaClient
+      const slow: KafkaClient.Service = {
+        ...client,
+        consume: (options) =>
+          Stream.map(client.consume(options), (batch) => ({
+            ...batch,
+            commit: (until) => Effect.delay(batch.commit(until), "1 minutes"),
+          })),
+      }
+      const begun = yield* Clock.currentTimeMillis
+      yield* flowing(
+        Effect.provideService(take(1_200)(source(place, { concurrency: 1 })), KafkaClient.KafkaClient, slow),
+      )
+      const minutes = (yield* addCalls).map(({ at }) => Math.floor((at - begun) / 60_000))
+      assert.deepStrictEqual(minutes, [0, 0, 1, 1])
+    }).pipe(Effect.provide(layer())),
   )
 
   it.effect("is cut by bytes too, and a record over 1 MB is a dead letter", () =>
@@ -665,6 +695,40 @@ describe("dead letters", () => {
       assert.strictEqual(repeated(yield* stored), 0)
     }).pipe(Effect.provide(layer())),
   )
+
+  for (const mayReadConfig of [true, false]) {
+    it.effect(
+      `of a record that is all too large has its beginning; the limit ${mayReadConfig ? "is" : "cannot be"} read`,
+      () =>
+        Effect.gen(function* () {
+          const { topic } = yield* topics("large", 1)
+          const client = yield* KafkaClient.KafkaClient
+          const dead = `${topic}.small`
+          yield* client.createTopic({ name: dead, partitions: 1, config: { "max.message.bytes": "10000" } })
+          const key = "k".repeat(20_000)
+          const headers = { "x-own": "h".repeat(20_000) }
+          yield* fill({ topic, partitions: 1 }, [
+            { key, value: "v".repeat(20_000), headers },
+            { ...record(1), key },
+          ])
+          const service = mayReadConfig
+            ? client
+            : { ...client, topicConfig: () => new KafkaError.KafkaError({ reason: "Misconfigured", description: "no" }) }
+          const done = yield* flowing(
+            Effect.provideService(take(2)(source({ topic, dead })), KafkaClient.KafkaClient, service),
+          )
+          assert.deepStrictEqual([done.added, done.deadLettered], [1, 1])
+          const [letter] = yield* letters(dead)
+          assert.isTrue(letter?.isCut)
+          assert.strictEqual(letter?.offset, 0n)
+          assert.deepStrictEqual(letter.codes, ["undecodable"])
+          assert.strictEqual(Option.getOrThrow(letter.record.key).length, 1_000)
+          assert.strictEqual(Option.getOrThrow(letter.record.value).length, 1_000)
+          assert.strictEqual(headerOf(letter.record, DeadLetter.headers.valueBytes), "20000")
+          assert.isUndefined(letter.record.headers["x-own"])
+        }).pipe(Effect.provide(layer())),
+    )
+  }
 
   it.effect("more than the guard allows end the stream before they flood the topic", () =>
     Effect.gen(function* () {

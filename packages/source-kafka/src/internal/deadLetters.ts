@@ -17,7 +17,7 @@ import { count } from "./count.js"
 /** Kafka's default of `max.message.bytes`. */
 const MAX_BYTES = 1_048_588
 
-/** What is kept of a value that is too large. */
+/** What is kept of a value, or a key, that is too large. */
 const HEAD_BYTES = 1_000
 
 /** Lengths, offsets and checksums around a record, at most. */
@@ -57,16 +57,19 @@ const sizeOf = ({ headers, key, value }: Letter): number =>
     OVERHEAD + lengthOf(key) + lengthOf(value),
   )
 
+const ours = new Set<string>(Object.values(DeadLetter.headers))
+
+const headOf = (bytes: Letter["value"]) => (bytes instanceof Uint8Array ? bytes.slice(0, HEAD_BYTES) : bytes)
+
 /** Its beginning, where the whole does not fit; what is missing is in the source topic for as long as that keeps it. */
 const cut = (letter: Letter, maxBytes: number): Letter => {
-  const { headers, value } = letter
-  if (!(value instanceof Uint8Array) || sizeOf(letter) <= maxBytes) return letter
-  const size = encoder.encode(String(value.length))
-  return {
-    ...letter,
-    value: value.slice(0, HEAD_BYTES),
-    headers: { ...headers, [DeadLetter.headers.valueBytes]: [size] },
-  }
+  if (sizeOf(letter) <= maxBytes) return letter
+  const { headers, key, value } = letter
+  const marked = { ...headers, [DeadLetter.headers.valueBytes]: [encoder.encode(String(lengthOf(value)))] }
+  const beginning = { key, value: headOf(value), headers: marked }
+  if (sizeOf(beginning) <= maxBytes) return beginning
+  const own = Object.fromEntries(Object.entries(marked).filter(([name]) => ours.has(name)))
+  return { key: headOf(key), value: headOf(value), headers: own }
 }
 
 export interface DeadLetters {
@@ -88,10 +91,14 @@ export const make = (
       })
     }
     const { partitions } = found.value
-    const config = yield* Effect.option(client.topicConfig(topic)) // it takes an ACL of its own
-    let maxBytes = Option.match(config, {
-      onNone: () => MAX_BYTES,
-      onSome: (config) => Number(config["max.message.bytes"] ?? MAX_BYTES),
+    const limit = client.topicConfig(topic).pipe(
+      Effect.map((config) => Number(config["max.message.bytes"] ?? MAX_BYTES)),
+      Effect.orElseSucceed(() => MAX_BYTES), // it takes an ACL of its own
+    )
+    let maxBytes = yield* limit
+    // somebody has lowered the limit
+    const lower = Effect.map(limit, (bytes) => {
+      maxBytes = bytes < maxBytes ? bytes : Math.max(2 * HEAD_BYTES, maxBytes / 2)
     })
     const producer: Producer.Producer = yield* client.producer()
 
@@ -100,17 +107,16 @@ export const make = (
         const [first, ...rest] = letters.map((letter) => cut(letter, maxBytes))
         return first === undefined ? Effect.void : producer.send({ topic, partition }, [first, ...rest])
       }).pipe(
-        Effect.tapError((error) => {
-          // somebody has lowered the limit
-          if (error.reason === "RecordTooLarge") maxBytes = Math.max(2 * HEAD_BYTES, maxBytes / 2)
-          return Effect.zipRight(
+        Effect.tapError((error) =>
+          Effect.all([
+            error.reason === "RecordTooLarge" ? lower : Effect.void,
             count(Metrics.deadLetterRetries, { topic }),
             Effect.annotateLogs(
               Effect.logWarning("dead letters cannot be written, trying again; offsets stand still until then"),
               { topic, records: letters.length, error: error.message },
             ),
-          )
-        }),
+          ]),
+        ),
         Effect.retry(again),
         Effect.asVoid,
         Effect.orDie, // the schedule does not end
