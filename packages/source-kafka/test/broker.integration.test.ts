@@ -3,6 +3,7 @@ import { KafkaClient } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { CustomActivitySource, DeadLetter, Progress, Redrive } from "@effect-marketo/source-kafka"
 import { Chunk, Clock, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
+import kafkajs from "kafkajs"
 import { booking, fill, marketo, member, quiet, record, repeated, stored, take, topics, unique } from "./support/kit.js"
 
 const range = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i)
@@ -80,6 +81,64 @@ describeWithKafka("a source on a broker", (brokers) => {
       yield* Effect.fork(Stream.runDrain(source(place)))
       while ((yield* stored).size < 300) yield* Effect.sleep("50 millis")
       assert.strictEqual(repeated(yield* stored), 0)
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.scopedLive("offsets stand still while the dead-letter topic is gone, and it goes on when it is back", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("dead-gone", 1)
+      const client = yield* KafkaClient.KafkaClient
+      const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
+      yield* Effect.acquireRelease(
+        Effect.promise(() => admin.connect()),
+        () => Effect.promise(() => admin.disconnect()),
+      )
+      yield* fill(place, [{ key: "k", value: "{" }, ...range(20).map((n) => record(n))])
+      const seen = yield* Ref.make(Progress.empty)
+      const running = yield* source(place).pipe(
+        Stream.runForEach((progress) => Ref.update(seen, (all) => Progress.add(all, progress))),
+        Effect.forkScoped,
+      )
+      const until = (records: number) =>
+        Ref.get(seen).pipe(
+          Effect.tap(Effect.sleep("20 millis")),
+          Effect.repeat({ until: (all) => all.records >= records }),
+        )
+      yield* until(21)
+
+      yield* Effect.promise(() => admin.deleteTopics({ topics: [place.dead] }))
+      yield* fill(place, [{ key: "k", value: "{" }, ...range(30, 20).map((n) => record(n))])
+      while ((yield* stored).size < 50) yield* Effect.sleep("20 millis")
+      yield* Effect.sleep("1500 millis")
+      assert.strictEqual((yield* Ref.get(seen)).records, 21)
+
+      yield* client.createTopic({ name: place.dead, partitions: 1 })
+      const done = yield* until(52)
+      assert.deepStrictEqual([done.records, done.added, done.deadLettered], [52, 50, 2])
+      assert.strictEqual(repeated(yield* stored), 0)
+      const [letter, ...others] = Chunk.toReadonlyArray(yield* Stream.runCollect(client.read(place.dead)))
+      assert.strictEqual(others.length, 0)
+      assert.strictEqual(
+        Option.getOrThrow(Option.flatMap(Option.fromNullable(letter), DeadLetter.fromRecord)).offset,
+        21n,
+      )
+      yield* Fiber.interrupt(running)
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.scopedLive("a value of 2 MB is a dead letter with its beginning, and the rest goes on", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("large", 1, { "max.message.bytes": "4000000" })
+      const large = booking(2, { primaryAttributeValue: "x".repeat(2_000_000) })
+      yield* fill(place, [record(1), record(2, large), record(3)])
+      const done = yield* take(3)(source(place))
+      assert.deepStrictEqual([done.added, done.deadLettered], [2, 1])
+      const client = yield* KafkaClient.KafkaClient
+      const letters = Chunk.toReadonlyArray(yield* Stream.runCollect(client.read(place.dead)))
+      assert.deepStrictEqual(
+        letters.map((one) => [DeadLetter.fromRecord(one).pipe(Option.map(({ isCut }) => isCut)), one.value]),
+        [[Option.some(true), Option.some(Buffer.from(large.slice(0, 1_000)))]],
+      )
     }).pipe(Effect.provide(layer())),
   )
 

@@ -713,7 +713,10 @@ describe("dead letters", () => {
           ])
           const service = mayReadConfig
             ? client
-            : { ...client, topicConfig: () => new KafkaError.KafkaError({ reason: "Misconfigured", description: "no" }) }
+            : {
+                ...client,
+                topicConfig: () => new KafkaError.KafkaError({ reason: "Misconfigured", description: "no" }),
+              }
           const done = yield* flowing(
             Effect.provideService(take(2)(source({ topic, dead })), KafkaClient.KafkaClient, service),
           )
