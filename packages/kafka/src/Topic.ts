@@ -34,3 +34,11 @@ export interface NewTopic {
   readonly replicationFactor?: number | undefined
   readonly config?: TopicConfig | undefined
 }
+
+/**
+ * Kafka's own default of `max.message.bytes`, for where a topic's setting cannot be read.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const defaultMaxMessageBytes = 1_048_588

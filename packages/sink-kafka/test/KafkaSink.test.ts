@@ -434,6 +434,34 @@ describe("a record that is too large", () => {
     }),
   )
 
+  /** The limits of topics cannot be read, or were lowered after the start. */
+  const untold = Effect.map(
+    limited,
+    (client): KafkaClient.Service => ({
+      ...client,
+      topicConfig: (name) => Effect.map(client.topicConfig(name), ({ "max.message.bytes": _, ...config }) => config),
+    }),
+  )
+
+  it.scoped("is kept there when the limit of that topic is not told", () =>
+    Effect.gen(function* () {
+      const client = yield* untold
+      const options = { topic: "small", rejectedTopic: "rejected", tooLarge: "reject" } as const
+      yield* Effect.flatMap(open(client, options), ({ write }) => write(one))
+      const [record] = yield* readAll(client, "rejected")
+      assert.strictEqual(record && textOf(record.value), large)
+    }),
+  )
+
+  it.scoped("that neither topic takes is an error that says which limit to raise", () =>
+    Effect.gen(function* () {
+      const client = yield* untold
+      const options = { topic: "small", rejectedTopic: "rejected-small", tooLarge: "reject" } as const
+      const error = yield* Effect.flip(Effect.flatMap(open(client, options), ({ write }) => write(one)))
+      assert.match(error.message, /more than the topic rejected-small takes, though it is for such records/)
+    }),
+  )
+
   it.scoped("leaves its head there, when all of it does not fit, and so does what could not be decoded", () =>
     Effect.gen(function* () {
       const client = yield* limited

@@ -15,7 +15,7 @@ import type { Service, TransactionalProducerOptions } from "../KafkaClient.js"
 import { KafkaError } from "../KafkaError.js"
 import type { ConsumerRecord, ProducerRecord, TopicPartition } from "../KafkaRecord.js"
 import type { Producer } from "../Producer.js"
-import type { TopicConfig } from "../Topic.js"
+import { defaultMaxMessageBytes, type TopicConfig } from "../Topic.js"
 import { sizeOf } from "./recordSize.js"
 import * as transactions from "./transactions.js"
 
@@ -48,9 +48,6 @@ interface Owner {
   readonly epoch: number
   readonly transaction: Transaction | undefined
 }
-
-/** Kafka's default. */
-const maxMessageBytes = 1_048_588
 
 const encoder = new TextEncoder()
 const bytes = (text: string | Uint8Array): Uint8Array => (typeof text === "string" ? encoder.encode(text) : text)
@@ -126,7 +123,7 @@ export const make = (): Service => {
   ): bigint | KafkaError => {
     const partition = partitionOf(to)
     if (partition instanceof KafkaError) return partition
-    const limit = Number(topics.get(to.topic)?.config["max.message.bytes"] ?? maxMessageBytes)
+    const limit = Number(topics.get(to.topic)?.config["max.message.bytes"] ?? defaultMaxMessageBytes)
     const index = records.findIndex((record) => sizeOf(record) > limit)
     if (index >= 0) {
       return new KafkaError({
@@ -226,7 +223,7 @@ export const make = (): Service => {
       request(() => {
         const topic = topicOf(name)
         if (topic instanceof KafkaError) return topic
-        return { "max.message.bytes": `${maxMessageBytes}`, ...topic.config }
+        return { "max.message.bytes": `${defaultMaxMessageBytes}`, ...topic.config }
       }),
     createTopic: ({ name, partitions = 1, config = {} }) =>
       Effect.sync(() => {

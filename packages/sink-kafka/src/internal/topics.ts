@@ -5,7 +5,7 @@
  */
 import type { SinkError } from "@effect-marketo/core/SinkError"
 import type * as KafkaClient from "@effect-marketo/kafka/KafkaClient"
-import type { NewTopic, Topic } from "@effect-marketo/kafka/Topic"
+import * as Topic from "@effect-marketo/kafka/Topic"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { cannot, failure } from "./failure.js"
@@ -13,10 +13,10 @@ import { cannot, failure } from "./failure.js"
 /** The topic as it is, or as it is created; a missing one fails with `advice`. */
 export const find = (
   client: KafkaClient.Service,
-  topic: NewTopic,
+  topic: Topic.NewTopic,
   create: boolean,
   advice: string,
-): Effect.Effect<Topic, SinkError> => {
+): Effect.Effect<Topic.Topic, SinkError> => {
   const { name } = topic
   const look = cannot(`look for the topic ${name}`)(client.topic(name))
   const missing = failure("Unavailable", `the topic ${name} does not exist. ${advice}`)
@@ -43,7 +43,7 @@ const settings = (client: KafkaClient.Service, name: string) =>
 
 /** `max.message.bytes` of a topic: the size of the largest batch of records that it takes. */
 export const maxMessageBytes = (client: KafkaClient.Service, name: string): Effect.Effect<number, SinkError> =>
-  Effect.map(settings(client, name), (config) => Number(config["max.message.bytes"]))
+  Effect.map(settings(client, name), (config) => Number(config["max.message.bytes"] ?? Topic.defaultMaxMessageBytes))
 
 /**
  * Kept for ever and never compacted. Finite retention would forget the position of a pipeline that rests, and one that has

@@ -135,7 +135,9 @@ export const open = (
               ? attempt(batch, values, new Set(tooLarge).add(error.identity))
               : failure(
                   "RecordRejected",
-                  `${error.message}. Raise max.message.bytes of the topic, or give such records a place by \`tooLarge: "reject"\``,
+                  options.tooLarge === "reject"
+                    ? `${error.message}, though it is for such records. Raise its max.message.bytes, and start again`
+                    : `${error.message}. Raise max.message.bytes of the topic, or give such records a place by \`tooLarge: "reject"\``,
                   error,
                 ),
         }),

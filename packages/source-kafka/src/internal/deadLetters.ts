@@ -5,6 +5,7 @@ import * as KafkaClient from "@effect-marketo/kafka/KafkaClient"
 import * as KafkaError from "@effect-marketo/kafka/KafkaError"
 import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
 import type * as Producer from "@effect-marketo/kafka/Producer"
+import * as Topic from "@effect-marketo/kafka/Topic"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -13,9 +14,6 @@ import * as DeadLetter from "../DeadLetter.js"
 import * as Metrics from "../Metrics.js"
 import type { Cause, Entry } from "./batch.js"
 import { count } from "./count.js"
-
-/** Kafka's default of `max.message.bytes`. */
-const MAX_BYTES = 1_048_588
 
 /** What is kept of a value, or a key, that is too large. */
 const HEAD_BYTES = 1_000
@@ -92,8 +90,8 @@ export const make = (
     }
     const { partitions } = found.value
     const limit = client.topicConfig(topic).pipe(
-      Effect.map((config) => Number(config["max.message.bytes"] ?? MAX_BYTES)),
-      Effect.orElseSucceed(() => MAX_BYTES), // it takes an ACL of its own
+      Effect.map((config) => Number(config["max.message.bytes"] ?? Topic.defaultMaxMessageBytes)),
+      Effect.orElseSucceed(() => Topic.defaultMaxMessageBytes), // it takes an ACL of its own
     )
     let maxBytes = yield* limit
     // somebody has lowered the limit
