@@ -134,35 +134,40 @@ describe("a call", () => {
     }).pipe(Effect.provide(layer({ latency: "300 millis" }))),
   )
 
-  it.effect("goes out when the one before is answered; of the same partition, when that is committed", () =>
-    Effect.gen(function* () {
-      const place = yield* topics("lane", 2)
-      const keys = [0, 1].map((partition) =>
-        range(100)
-          .map(String)
-          .find((key) => Partitioner.partition(key, 2) === partition),
-      )
-      yield* fill(
-        place,
-        range(1_200).map((n) => ({ ...record(n), key: keys[n % 2] ?? "" })),
-      )
-      const client = yield* KafkaClient.KafkaClient
-      const slow: KafkaClient.Service = {
-        ...client,
-        consume: (options) =>
-          Stream.map(client.consume(options), (batch) => ({
-            ...batch,
-            commit: (until) => Effect.delay(batch.commit(until), "1 minutes"),
-          })),
-      }
-      const begun = yield* Clock.currentTimeMillis
-      yield* flowing(
-        Effect.provideService(take(1_200)(source(place, { concurrency: 1 })), KafkaClient.KafkaClient, slow),
-      )
-      const minutes = (yield* addCalls).map(({ at }) => Math.floor((at - begun) / 60_000))
-      assert.deepStrictEqual(minutes, [0, 0, 1, 1])
-    }).pipe(Effect.provide(layer())),
-  )
+  for (const [partitions, what] of [
+    [2, "of the same partition, when that is committed"],
+    [4, "not before another when as many are being committed"],
+  ] as const) {
+    it.effect(`goes out when the one before is answered; ${what}`, () =>
+      Effect.gen(function* () {
+        const place = yield* topics("lane", partitions)
+        const keyOf = (partition: number) =>
+          range(100)
+            .map(String)
+            .find((key) => Partitioner.partition(key, partitions) === partition) ?? ""
+        const keys = range(partitions).map(keyOf)
+        yield* fill(
+          place,
+          range(1_200).map((n) => ({ ...record(n), key: keys[n % partitions] ?? "" })),
+        )
+        const client = yield* KafkaClient.KafkaClient
+        const slow: KafkaClient.Service = {
+          ...client,
+          consume: (options) =>
+            Stream.map(client.consume(options), (batch) => ({
+              ...batch,
+              commit: (until) => Effect.delay(batch.commit(until), "1 minutes"),
+            })),
+        }
+        const begun = yield* Clock.currentTimeMillis
+        yield* flowing(
+          Effect.provideService(take(1_200)(source(place, { concurrency: 1 })), KafkaClient.KafkaClient, slow),
+        )
+        const minutes = (yield* addCalls).map(({ at }) => Math.floor((at - begun) / 60_000))
+        assert.deepStrictEqual(minutes, [0, 0, 1, 1])
+      }).pipe(Effect.provide(layer())),
+    )
+  }
 
   it.effect("is cut by bytes too, and a record over 1 MB is a dead letter", () =>
     Effect.gen(function* () {

@@ -1,6 +1,7 @@
 /**
  * Calls in flight over the partitions in hand: begins work when a lane is free, and ends it within a limit. A lane is free when
- * its call is answered: the commit of one call and the next call go together.
+ * its call is answered, so the commit of one call and the next call go together; but no more calls wait for their commit than
+ * there are lanes, or a broker that is slow would leave most of what was written uncommitted.
  */
 import type * as Consumer from "@effect-marketo/kafka/Consumer"
 import type * as Cause from "effect/Cause"
@@ -29,12 +30,16 @@ export const make = <R>(settings: {
   Effect.map(Effect.makeLatch(), (changed) => {
     const { gatherer } = settings
     const inFlight = new Map<Work<R>, Fiber.Fiber<void>>()
+    /** Begun and not answered. */
     let calls = 0
+    /** Begun and not ended. */
+    let works = 0
     let isStopping = false
 
     const begin = (slices: ReadonlyArray<Slice>) => {
       let isInLane = true
       calls++
+      works++
       const leave = () => {
         if (isInLane) calls--
         isInLane = false
@@ -50,6 +55,7 @@ export const make = <R>(settings: {
         Effect.ensuring(
           Effect.map(Clock.currentTimeMillis, (now) => {
             inFlight.delete(work)
+            works--
             gatherer.done(slices, now)
             leave()
           }),
@@ -65,7 +71,8 @@ export const make = <R>(settings: {
     const next = Effect.gen(function* () {
       changed.unsafeClose()
       const now = yield* Clock.currentTimeMillis
-      const taken = !isStopping && calls < settings.count ? gatherer.take(now) : Number.POSITIVE_INFINITY
+      const isFree = calls < settings.count && works < 2 * settings.count
+      const taken = !isStopping && isFree ? gatherer.take(now) : Number.POSITIVE_INFINITY
       if (typeof taken !== "number") return yield* begin(taken)
       yield* Number.isFinite(taken) ? Effect.timeoutOption(changed.await, Duration.millis(taken)) : changed.await
     })
