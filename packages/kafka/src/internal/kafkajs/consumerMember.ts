@@ -31,11 +31,12 @@ const maxWait = 500
 const stopTimeout = 5000
 
 /**
- * How much a read may bring, in bytes. kafkajs asks for the partitions in the same order each time, so there has to be room for
- * all of them: the last ones would starve behind a backlog of the first.
+ * How much a read may bring, in bytes. Not little, because kafkajs reads on from a broker only when all that it has read there
+ * is done: those that are done wait for the slowest. It asks for the partitions in the same order each time, so there has to be
+ * room for all of them: the last ones would starve behind a backlog of the first.
  */
 const readSize = (partitions: number) => {
-  const maxBytesPerPartition = Math.max(2 ** 18, Math.min(2 ** 20, Math.floor(2 ** 25 / partitions)))
+  const maxBytesPerPartition = Math.max(2 ** 18, Math.min(2 ** 21, Math.floor(2 ** 25 / partitions)))
   return { maxBytesPerPartition, maxBytes: maxBytesPerPartition * partitions }
 }
 
