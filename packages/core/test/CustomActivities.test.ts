@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CustomActivities, CustomActivity, ErrorCode, type MarketoError } from "@effect-marketo/core"
 import {
+  Cause,
   Chunk,
   DateTime,
   Deferred,
@@ -473,6 +474,20 @@ describe("addAll", () => {
     }),
   )
 
+  it.effect("when a record makes the program fail, what came before is written first", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = yield* stub([added])
+      // a program without types
+      const broken = { ...activity(3), attributes: undefined } as unknown as CustomActivity.CustomActivity
+      const exit = yield* addAll(Stream.range(1, 9), (i) => (i === 3 ? broken : activity(i))).pipe(
+        Effect.provide(layer),
+        Effect.exit,
+      )
+      assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
+      assert.deepStrictEqual((yield* calls).map(leadsOf), [[1, 2]])
+    }),
+  )
+
   for (const options of [{ batch: { maxCount: 0 } }, { batch: { maxBytes: Number.NaN } }, { concurrency: 0 }]) {
     it.effect(`${JSON.stringify(options)} is refused before any call`, () =>
       Effect.gen(function* () {
@@ -495,6 +510,30 @@ describe("addAll", () => {
         range(10).map((i) => [i, i === 5 ? "Parked" : "Added"]),
       )
       assert.deepStrictEqual((yield* calls).map(leadsOf).slice(0, 4), [range(10), range(5), range(3), [4, 5]])
+    }),
+  )
+
+  it.effect("what is sent again is what was sent, whatever became of the record since", () =>
+    Effect.gen(function* () {
+      const records = range(5).map((i) => ({ ...activity(i), primaryAttributeValue: `trip ${i} ü` }))
+      const { calls, layer } = yield* stub([
+        (sent) => {
+          for (const record of records) record.primaryAttributeValue = "changed"
+          return leadsOf(sent).length > 2 ? 413 : added(sent)
+        },
+      ])
+      yield* Effect.provide(
+        addAll(Stream.fromIterable(records), (record) => record),
+        layer,
+      )
+      const bodies = (yield* calls).map(({ body }) => JSON.parse(body ?? "").input as ReadonlyArray<object>)
+      assert.deepStrictEqual(
+        bodies.map((input) => input.length),
+        [5, 3, 2, 1, 2],
+      )
+      const [first, , second, third, last] = bodies
+      assert.deepStrictEqual([...(second ?? []), ...(third ?? []), ...(last ?? [])], first)
+      assert.include(JSON.stringify(first), "trip 1 ü")
     }),
   )
 

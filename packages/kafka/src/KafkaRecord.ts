@@ -48,6 +48,7 @@ export interface ProducerRecord {
  */
 export interface ConsumerRecord extends TopicPartition {
   readonly offset: bigint
+  /** The last that a date can have, where the record's is past that. */
   readonly timestamp: DateTime.Utc
   readonly key: Option.Option<Uint8Array>
   /** None is a tombstone. */

@@ -9,6 +9,9 @@ import * as Assignment from "../src/internal/kafkajs/consumerAssignment.js"
 const coordinatorMoved = Object.assign(new Error("not the coordinator"), { type: "NOT_COORDINATOR_FOR_GROUP" })
 const connectionClosed = Object.assign(new Error("closed"), { name: "KafkaJSConnectionClosedError", retriable: true })
 
+/** Brokers take it, unless they are told not to. */
+const nanoseconds = "1700000000000000000"
+
 const setup = Effect.gen(function* () {
   const offered: Array<Consumer.PartitionBatch> = []
   const failures: Array<KafkaError.KafkaError> = []
@@ -34,7 +37,7 @@ const setup = Effect.gen(function* () {
       messages: ["10", "11"].map((offset) => ({
         key: null,
         value: null,
-        timestamp: "0",
+        timestamp: offset === "11" ? nanoseconds : "0",
         attributes: 0,
         offset,
         headers: {},
@@ -92,6 +95,20 @@ const setup = Effect.gen(function* () {
 })
 
 describe("what a member has in hand", () => {
+  it.effect("a time that no date can have keeps nobody from reading and committing its record", () =>
+    Effect.gen(function* () {
+      const { give, join } = yield* setup
+      join("m", [0])
+      const [batch, handled] = give(0)
+      batch.claim(1)
+      assert.isTrue(yield* batch.commit(1))
+      assert.strictEqual(batch.at(1).timestamp.epochMillis, 8.64e15)
+      batch.claim(2)
+      assert.isTrue(yield* batch.commit(2))
+      assert.strictEqual(yield* Effect.promise(() => handled), "done")
+    }),
+  )
+
   it.effect("is first unless the partition was kept from one generation to the next", () =>
     Effect.gen(function* () {
       const member = yield* setup

@@ -196,7 +196,11 @@ export const stream = <E = never, R = never>(
         Effect.interruptible,
         Effect.forkScoped,
       )
-      yield* Effect.forkScoped(Effect.interruptible(running.run))
+      yield* running.run.pipe(
+        Effect.catchAllCause((cause) => progress.failCause(cause)),
+        Effect.interruptible,
+        Effect.forkScoped,
+      )
       // comes before the consumer leaves its group, so that what is in flight can be committed
       yield* Effect.addFinalizer(() => Effect.zipRight(progress.shutdown, running.drain(settings.drain)))
       return Mailbox.toStream(progress)

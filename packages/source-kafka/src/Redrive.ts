@@ -79,11 +79,16 @@ const RECEIPT = "marketo.redriven"
 const MAX_BYTES = 5_000_000
 const MIN_COST = Math.floor(MAX_BYTES / 300)
 
+const bytesOf = ({ letter: { record } }: Fated): number =>
+  [...Option.toArray(record.key), ...Option.toArray(record.value), ...Object.values(record.headers).flat()].reduce(
+    (sum, { length }) => sum + length,
+    0,
+  )
+
 const batches = Sink.foldWeighted({
   initial: Chunk.empty<Fated>(),
   maxCost: MAX_BYTES,
-  cost: (_, { letter }: Fated) =>
-    Math.max(MIN_COST, Option.match(letter.record.value, { onNone: () => 0, onSome: ({ length }) => length })),
+  cost: (_, fated: Fated) => Math.max(MIN_COST, bytesOf(fated)),
   body: (batch, fated) => Chunk.append(batch, fated),
 })
 
@@ -260,6 +265,7 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
         return Chunk.filter(fated, ({ fate }) => fate === "redriven" || fate === "parked")
       }),
       Stream.transduce(batches),
+      Stream.filter(Chunk.isNonEmpty),
       Stream.runForEach((batch) =>
         Effect.map(move(Chunk.toReadonlyArray(batch)), () => {
           for (const { fate } of batch) counts[fate]++

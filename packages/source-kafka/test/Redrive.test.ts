@@ -165,7 +165,8 @@ describe("Redrive", () => {
 
   it.effect("a transaction has 300 letters at most, and some megabytes", () =>
     Effect.gen(function* () {
-      const large = range(12).map((n) => ({ ...letter(n), value: "x".repeat(1_000_000) }))
+      const x = "x".repeat(1_000_000)
+      const large = range(12).map((n) => (n < 6 ? { ...letter(n), value: x } : letter(n, { headers: { x } })))
       yield* setUp([...large, ...range(700).map((n) => letter(n + 12))])
       const client = yield* KafkaClient.KafkaClient
       const sizes: Array<{ letters: number; bytes: number }> = []
@@ -181,7 +182,9 @@ describe("Redrive", () => {
                 use({
                   send: (to, records) => {
                     if (to.topic === topic) size.letters += records.length
-                    for (const { value } of records) size.bytes += value?.length ?? 0
+                    for (const { headers = {}, value } of records) {
+                      size.bytes += (value?.length ?? 0) + (headers.x === undefined ? 0 : x.length)
+                    }
                     return tx.send(to, records)
                   },
                 }),

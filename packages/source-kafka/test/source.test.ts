@@ -4,6 +4,7 @@ import { KafkaClient, KafkaError, type KafkaRecord, Partitioner } from "@effect-
 import { Simulator } from "@effect-marketo/simulator"
 import { CustomActivitySource, DeadLetter, type Progress } from "@effect-marketo/source-kafka"
 import {
+  Cause,
   Chunk,
   Clock,
   DateTime,
@@ -199,6 +200,28 @@ describe("a call", () => {
     }).pipe(Effect.provide(layer())),
   )
 })
+
+it.effect("a batch that cannot be read ends the stream, which does not stand still", () =>
+  Effect.gen(function* () {
+    const place = yield* topics("broken", 1)
+    yield* fill(place, [record(1)])
+    const client = yield* KafkaClient.KafkaClient
+    const broken: KafkaClient.Service = {
+      ...client,
+      consume: (options) =>
+        Stream.map(client.consume(options), (batch) => ({
+          ...batch,
+          at: () => {
+            throw new Error("broken")
+          },
+        })),
+    }
+    const exit = yield* Effect.exit(
+      flowing(Effect.provideService(take(1)(source(place)), KafkaClient.KafkaClient, broken)),
+    )
+    assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
+  }).pipe(Effect.provide(layer())),
+)
 
 describe("bad input", () => {
   const bad: ReadonlyArray<readonly [string, KafkaRecord.ProducerRecord["value"], string, string]> = [
@@ -737,6 +760,35 @@ describe("dead letters", () => {
         }).pipe(Effect.provide(layer())),
     )
   }
+
+  it.effect("are cut to the new limit when it was lowered, no further, however many find out at once", () =>
+    Effect.gen(function* () {
+      const { topic } = yield* topics("lowered", 2)
+      const client = yield* KafkaClient.KafkaClient
+      const dead = `${topic}.lowered`
+      yield* client.createTopic({ name: dead, partitions: 2, config: { "max.message.bytes": "10000" } })
+      const keys = [0, 1].map((partition) =>
+        range(9)
+          .map(String)
+          .find((key) => Partitioner.partition(key, 2) === partition),
+      )
+      yield* fill(
+        { topic, partitions: 2 },
+        keys.flatMap((key = "") => [12_000, 7_000].map((bytes) => ({ key, value: "v".repeat(bytes) }))),
+      )
+      let reads = 0
+      const before: KafkaClient.Service = {
+        ...client,
+        topicConfig: (name) =>
+          reads++ === 0 ? Effect.succeed({ "max.message.bytes": "1000000" }) : client.topicConfig(name),
+      }
+      const done = yield* flowing(
+        Effect.provideService(take(4)(source({ topic, dead })), KafkaClient.KafkaClient, before),
+      )
+      assert.strictEqual(done.deadLettered, 4)
+      assert.deepStrictEqual((yield* letters(dead)).map(({ isCut }) => isCut).sort(), [false, false, true, true])
+    }).pipe(Effect.provide(layer())),
+  )
 
   it.effect("more than the guard allows end the stream before they flood the topic", () =>
     Effect.gen(function* () {

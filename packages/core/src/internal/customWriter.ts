@@ -124,15 +124,23 @@ export const make = (
     })
 
   /** What becomes of records that were sent and not found. */
-  const settleMissing = (missing: Items, error: MarketoError, isComplete: boolean, resent: number) => {
+  const settleMissing = (
+    missing: Items,
+    whole: Uint8Array,
+    error: MarketoError,
+    isComplete: boolean,
+    resent: number,
+  ) => {
     if (missing.length === 0) return Effect.succeed<Written>({ outcomes: [], failure: Option.none() })
     if (notFound === "fail") return Effect.succeed(failed(missing, error))
     if (notFound === "park" || !isComplete || resent === resends) return parked(missing, error)
-    if (!isTimeout(error)) return write(missing, resent + 1)
-    return missing.length <= minCount ? parked(missing, error) : halves(missing, (half) => write(half, resent + 1))
+    if (!isTimeout(error)) return write(missing, whole, resent + 1)
+    return missing.length <= minCount
+      ? parked(missing, error)
+      : halves(missing, (half) => write(half, whole, resent + 1))
   }
 
-  const settle = (items: Items, error: MarketoError, resent: number): Effect.Effect<Written> =>
+  const settle = (items: Items, whole: Uint8Array, error: MarketoError, resent: number): Effect.Effect<Written> =>
     Effect.gen(function* () {
       yield* Effect.logWarning("adding custom activities ended without an answer, reading back").pipe(
         Effect.annotateLogs({ records: items.length, error: error.message }),
@@ -140,7 +148,7 @@ export const make = (
       const { guids, isComplete } = yield* gate.withPermits(concurrency)(find(items))
       const missing = items.filter((_, i) => Option.isNone(guids[i] ?? Option.none()))
       yield* count(Metrics.customActivities, { outcome: "added" }, items.length - missing.length)
-      const { failure, outcomes } = yield* settleMissing(missing, error, isComplete, resent)
+      const { failure, outcomes } = yield* settleMissing(missing, whole, error, isComplete, resent)
       const rest = outcomes.values()
       return {
         outcomes: guids.map((guid) => (Option.isSome(guid) ? added(guid.value) : rest.next().value)),
@@ -148,17 +156,18 @@ export const make = (
       }
     })
 
-  const write = (items: Items, resent: number, body = bodyOf(items)): Effect.Effect<Written> =>
-    send(items, body).pipe(
+  /** `whole` is the body of the call that they were in at first. */
+  const write = (items: Items, whole: Uint8Array, resent: number): Effect.Effect<Written> =>
+    send(items, bodyOf(items, whole)).pipe(
       Effect.map((outcomes): Written => ({ outcomes, failure: Option.none() })),
       Effect.catchAll((error) => {
         if (isTooLarge(error)) {
-          return items.length === 1 ? parked(items, error) : halves(items, (half) => write(half, resent))
+          return items.length === 1 ? parked(items, error) : halves(items, (half) => write(half, whole, resent))
         }
-        return mayBeExecuted(error) ? settle(items, error, resent) : Effect.succeed(failed(items, error))
+        return mayBeExecuted(error) ? settle(items, whole, error, resent) : Effect.succeed(failed(items, error))
       }),
     )
 
   return (items, body) =>
-    items.length === 0 ? Effect.succeed({ outcomes: [], failure: Option.none() }) : write(items, 0, body)
+    items.length === 0 ? Effect.succeed({ outcomes: [], failure: Option.none() }) : write(items, body, 0)
 }

@@ -82,9 +82,11 @@ export class JsonBytes {
     this.#bytes = bytes
   }
 
-  /** What was added so far; no copy. */
+  /** What was added so far; a copy where most of the buffer would be held for nothing. */
   toBytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.subarray(0, this.#length)
+    return this.#bytes.length > 8 * this.#length
+      ? this.#bytes.slice(0, this.#length)
+      : this.#bytes.subarray(0, this.#length)
   }
 
   toString(): string {

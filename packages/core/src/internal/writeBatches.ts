@@ -28,6 +28,9 @@ export class Item<I> {
   constructor(
     readonly input: I,
     readonly activity: CustomActivity.CustomActivity,
+    /** Where its JSON is in the body of its call. */
+    readonly from: number,
+    readonly until: number,
   ) {}
 }
 
@@ -74,15 +77,19 @@ const openBody = (): JsonBytes => {
   return json
 }
 
-/** The JSON of records that have been in a call before. */
-export const bodyOf = (items: ReadonlyArray<Item<unknown>>): Uint8Array => {
-  const json = openBody()
-  for (const [i, { activity }] of items.entries()) {
-    if (i > 0) json.byte(COMMA)
-    CustomActivity.writeJson(json, activity)
+/** The body for some records of a call, as they were in the call's own body. */
+export const bodyOf = (items: ReadonlyArray<Item<unknown>>, whole: Uint8Array): Uint8Array => {
+  const length = items.reduce((sum, { from, until }) => sum + until - from + 1, BEFORE.length + AFTER.length - 1)
+  if (length === whole.length) return whole
+  const body = new Uint8Array(length).fill(COMMA)
+  body.set(whole.subarray(0, BEFORE.length))
+  let at = BEFORE.length
+  for (const { from, until } of items) {
+    body.set(whole.subarray(from, until), at)
+    at += until - from + 1
   }
-  json.ascii(AFTER)
-  return json.toBytes()
+  body.set(whole.subarray(-AFTER.length), at - 1)
+  return body
 }
 
 /**
@@ -193,6 +200,8 @@ export class Call<I> {
   /** Nothing more fits. */
   isComplete = false
   #json: JsonBytes | undefined
+  /** Behind the last record. */
+  #end = BEFORE.length
   #records = 0
 
   constructor(
@@ -217,26 +226,26 @@ export class Call<I> {
   #encode(input: I, activity: CustomActivity.CustomActivity): Entry<I> | undefined {
     this.#json ??= openBody()
     const json = this.#json
-    const before = json.length
+    json.truncate(this.#end)
     if (this.#records > 0) json.byte(COMMA)
     const from = json.length
     const error = CustomActivity.writeJson(json, activity) ?? tooLarge(json.length - from) ?? this.check(activity)
-    const fits = this.#records === 0 || json.length + AFTER.length <= this.limits.maxBytes
-    if (error === undefined && fits) {
-      this.#records++
-      return new Item(input, activity)
-    }
-    json.truncate(before)
-    return error && { input, error }
+    if (error !== undefined) return { input, error }
+    if (this.#records > 0 && json.length + AFTER.length > this.limits.maxBytes) return undefined
+    this.#records++
+    this.#end = json.length
+    return new Item(input, activity, from, this.#end)
   }
 
   close(): Batch<I> {
     const json = this.#json ?? openBody()
+    json.truncate(this.#end)
     json.ascii(AFTER)
     const batch = { entries: this.entries, body: json.toBytes() }
     this.entries = []
     this.isComplete = false
     this.#records = 0
+    this.#end = BEFORE.length
     this.#json = undefined
     return batch
   }

@@ -94,20 +94,23 @@ export const make = (
       Effect.orElseSucceed(() => Topic.defaultMaxMessageBytes), // it takes an ACL of its own
     )
     let maxBytes = yield* limit
-    // somebody has lowered the limit
-    const lower = Effect.map(limit, (bytes) => {
-      maxBytes = bytes < maxBytes ? bytes : Math.max(2 * HEAD_BYTES, maxBytes / 2)
-    })
+    /** Somebody has lowered the limit. One of several sends that were cut to it finds out. */
+    const lower = (tried: number) =>
+      Effect.map(limit, (bytes) => {
+        if (maxBytes === tried) maxBytes = bytes < tried ? bytes : Math.max(2 * HEAD_BYTES, tried / 2)
+      })
     const producer: Producer.Producer = yield* client.producer()
 
-    const send = (partition: number, letters: ReadonlyArray<Letter>): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        const [first, ...rest] = letters.map((letter) => cut(letter, maxBytes))
+    const send = (partition: number, letters: ReadonlyArray<Letter>): Effect.Effect<void> => {
+      let tried = maxBytes
+      return Effect.suspend(() => {
+        tried = maxBytes
+        const [first, ...rest] = letters.map((letter) => cut(letter, tried))
         return first === undefined ? Effect.void : producer.send({ topic, partition }, [first, ...rest])
       }).pipe(
         Effect.tapError((error) =>
           Effect.all([
-            error.reason === "RecordTooLarge" ? lower : Effect.void,
+            error.reason === "RecordTooLarge" ? lower(tried) : Effect.void,
             count(Metrics.deadLetterRetries, { topic }),
             Effect.annotateLogs(
               Effect.logWarning("dead letters cannot be written, trying again; offsets stand still until then"),
@@ -119,6 +122,7 @@ export const make = (
         Effect.asVoid,
         Effect.orDie, // the schedule does not end
       )
+    }
 
     return {
       write: (dead) => {

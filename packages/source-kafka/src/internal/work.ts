@@ -362,6 +362,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     const areDead = fresh.map(({ outcome }) => outcome?._tag === "Dead" && !outcome.cause.mayBeStored)
     fresh = []
     if (!guard.allows(areDead)) return yield* tooMany()
+    if (pending().length === 0) settings.onAnswered()
     const letters = claimed().flatMap(({ entries }) => entries.filter(isDead))
     if (letters.length > 0) yield* deadLetters.write(letters.map((entry) => [entry, entry.outcome.cause]))
     for (const entry of letters) entry.isDone = true
@@ -390,7 +391,6 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       isRefused = false
       const entries = pending()
       if (entries.length > 0) yield* write(entries)
-      if (pending().length === 0) settings.onAnswered()
       yield* finish
       if (pending().length === 0) return
       if (isRefused) yield* Effect.sleep(retryPause(++pauses))

@@ -173,8 +173,9 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         const turn = Effect.unsafeMakeSemaphore(1)
 
         const commitUntil = (until: number): Effect.Effect<boolean> => {
-          const next = until < length ? at(until).offset : end
           if (until <= progress.committed()) return Effect.succeed(true)
+          const following = messages[until]
+          const next = following === undefined ? end : BigInt(following.offset)
           return Effect.map(
             progress.isHeld() ? commit(payload, progress, next) : Effect.succeed(false),
             (isCommitted) => {

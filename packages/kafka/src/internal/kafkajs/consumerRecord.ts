@@ -5,6 +5,12 @@ import type { ConsumerRecord } from "../../KafkaRecord.js"
 
 const bytes = (value: Buffer | string): Uint8Array => (typeof value === "string" ? Buffer.from(value) : value)
 
+/** Milliseconds; brokers may take any number, such as one of nanoseconds. */
+const MAX_TIME = 8.64e15
+
+const timeOf = ({ timestamp }: KafkaMessage): DateTime.Utc =>
+  DateTime.unsafeMake(Math.max(-MAX_TIME, Math.min(Number(timestamp), MAX_TIME)))
+
 const headersOf = ({ headers = {} }: KafkaMessage): ConsumerRecord["headers"] => {
   const lists: Record<string, ReadonlyArray<Uint8Array>> = {}
   for (const [name, value = []] of Object.entries(headers))
@@ -16,7 +22,7 @@ export const fromMessage = (topic: string, partition: number, message: KafkaMess
   topic,
   partition,
   offset: BigInt(message.offset),
-  timestamp: DateTime.unsafeMake(Number(message.timestamp)),
+  timestamp: timeOf(message),
   key: Option.fromNullable(message.key),
   value: Option.fromNullable(message.value),
   headers: headersOf(message),
