@@ -781,6 +781,10 @@ describe("dead letters", () => {
         ...client,
         topicConfig: (name) =>
           reads++ === 0 ? Effect.succeed({ "max.message.bytes": "1000000" }) : client.topicConfig(name),
+        producer: (options) =>
+          Effect.map(client.producer(options), ({ send }) => ({
+            send: (to, records) => Effect.delay(send(to, records), "1 seconds"),
+          })),
       }
       const done = yield* flowing(
         Effect.provideService(take(4)(source({ topic, dead })), KafkaClient.KafkaClient, before),
