@@ -94,8 +94,8 @@ export const bodyOf = (items: ReadonlyArray<Item<unknown>>, whole: Uint8Array): 
 
 /**
  * Lets the call go out whose place in line the next one takes. Effect's fibers come before what Node has to do, and undici writes
- * a request in the next turn of the event loop: without this the next call would be encoded first, and then nothing be done while
- * the server works. Runtimes without `setImmediate` do it in that order.
+ * a request in the next turn of the event loop, so this waits for two: without it the next call would be encoded first, and then
+ * nothing be done while the server works. Runtimes without `setImmediate` do it in that order.
  */
 const behindIo: Effect.Effect<void> = Effect.repeatN(
   Effect.async<void>((resume) => {
