@@ -24,8 +24,10 @@ const parseUsual = (text: string): number => {
   const hour = two(text, 11)
   const minute = two(text, 14)
   const second = two(text, 17)
-  const isUsual = month >= 1 && month <= 12 && day >= 1 && day <= 28 && hour <= 23 && minute <= 59 && second <= 59
-  return isUsual ? Date.UTC(100 * two(text, 0) + two(text, 2), month - 1, day, hour, minute, second) : Number.NaN
+  const year = 100 * two(text, 0) + two(text, 2)
+  const isDay = year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= 28
+  const isUsual = isDay && hour <= 23 && minute <= 59 && second <= 59
+  return isUsual ? Date.UTC(year, month - 1, day, hour, minute, second) : Number.NaN
 }
 
 /** Milliseconds since the epoch, or NaN when the text is not an instant with a zone. */
@@ -39,8 +41,10 @@ export const parse = (text: string): number => {
   const h = Number(hour)
   const min = Number(minute)
   const s = Number(second)
-  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day), h, min, s, millis))
-  // Date.UTC rolls the 30th of February over; a day that is not on the calendar is no instant
+  const date = new Date(Date.UTC(2000, 0, 1, h, min, s, millis))
+  // not Date.UTC, which takes the year 50 for 1950
+  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day))
+  // the 30th of February is rolled over; a day that is not on the calendar is no instant
   const isOnCalendar = date.getUTCMonth() + 1 === Number(month) && date.getUTCDate() === Number(day)
   if (h > 23 || min > 59 || s > 59 || !isOnCalendar) return Number.NaN
   const utc = date.getTime()
