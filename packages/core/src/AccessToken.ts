@@ -149,13 +149,17 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
         }
       })
 
+    const usable = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.map(Ref.get(state), ({ token }) => Option.filter(token, ({ usableUntil }) => now < usableUntil)),
+    )
+
     // not a Cache: there an interrupted first caller takes every waiting one with it
-    const get = Effect.flatMap(Ref.get(state), (arrived) =>
+    const getRenewed = Effect.flatMap(Ref.get(state), (arrived) =>
       oneAtATime(
         Effect.gen(function* () {
-          const { failure, refused, renewals, token } = yield* Ref.get(state)
-          const now = yield* Clock.currentTimeMillis
-          if (Option.isSome(token) && now < token.value.usableUntil) return token.value
+          const token = yield* usable
+          if (Option.isSome(token)) return token.value
+          const { failure, refused, renewals } = yield* Ref.get(state)
           // whoever waited for a renewal shares its end, the bad one too
           if (renewals > arrived.renewals && Option.isSome(failure)) return yield* Effect.fail(failure.value)
           const renewed = yield* Effect.either(renew(refused))
@@ -173,7 +177,7 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
     )
 
     return AccessToken.of({
-      get,
+      get: Effect.flatMap(usable, Option.match({ onNone: () => getRenewed, onSome: Effect.succeed })),
       invalidate: (token) =>
         Ref.update(state, (current) =>
           Option.contains(current.token, token)

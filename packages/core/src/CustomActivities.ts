@@ -242,10 +242,11 @@ const DRAIN = Duration.seconds(20)
 
 const invalid = (field: string, limit: string) => new InvalidRequest({ field, limit })
 
-const checkOf =
-  ({ types }: Pick<AddAllOptions, "types">) =>
-  ({ activityTypeId }: CustomActivity): InvalidRequest | undefined => {
-    if (types === undefined) return undefined
+const unchecked: writeBatches.Check = () => undefined
+
+const checkOf = ({ types }: Pick<AddAllOptions, "types">): writeBatches.Check => {
+  if (types === undefined) return unchecked
+  return ({ activityTypeId }) => {
     const type = types.find(({ id }) => Option.contains(id, activityTypeId))
     if (type === undefined) {
       return invalid("activityTypeId", `${activityTypeId} is none of the custom activity types that were loaded`)
@@ -254,6 +255,7 @@ const checkOf =
       ? undefined
       : invalid("activityTypeId", `${activityTypeId} ("${type.apiName}") must be approved; it is ${type.status}`)
   }
+}
 
 /** General answers say `reasons`, this endpoint `errors`; both are read. */
 const codesOf = (errors: unknown, reasons: unknown): Skipped["codes"] =>

@@ -196,6 +196,11 @@ describe("the record of a text", () => {
     )
   })
 
+  it("keeps a year before 100", () => {
+    const text = Either.getOrThrow(CustomActivity.toJson(activity(1))).replace(/\d{4}(?=-)/, "0050")
+    assert.deepStrictEqual(Either.flatMap(CustomActivity.fromJson(text), CustomActivity.toJson), Either.right(text))
+  })
+
   const record = JSON.parse(Either.getOrThrow(CustomActivity.toJson(activity(1, "secret"))))
   for (const [what, members, field] of [
     ["a lead id that is none", { leadId: "secret" }, "leadId"],
@@ -234,6 +239,140 @@ describe("the record of a text", () => {
       assert.notInclude(error.message, "secret")
     })
   }
+})
+
+describe("the record of bytes", () => {
+  const encoder = new TextEncoder()
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
+
+  /** What reading and writing makes of the text, or where it is at fault. */
+  const written = (text: string) =>
+    CustomActivity.fromJson(text).pipe(
+      Either.flatMap(CustomActivity.toJson),
+      Either.mapLeft(({ field }) => field),
+    )
+
+  /** The same by `fromBytes`, which passes on what need not be written. */
+  const passed = (text: string) =>
+    CustomActivity.fromBytes(encoder.encode(text)).pipe(
+      Either.map(({ json }) => decoder.decode(json)),
+      Either.mapLeft(({ field }) => field),
+    )
+
+  const isPassedOn = (text: string) => {
+    const bytes = encoder.encode(text)
+    return Either.getOrThrow(CustomActivity.fromBytes(bytes)).json === bytes
+  }
+
+  const attributes = [
+    { apiName: "text", value: 'a "quoted" line\n and a \\ of ümlaut 🛶' },
+    { name: "whole", value: -123 },
+    { apiName: "part", value: 0.25 },
+    { apiName: "yes", value: true },
+    { apiName: "no", value: false },
+  ]
+  const text = Either.getOrThrow(CustomActivity.toJson({ ...activity(1001), attributes }))
+
+  it("is sent as it came, where it came in the form that is sent", () => {
+    assert.isTrue(isPassedOn(text))
+    assert.isTrue(isPassedOn(Either.getOrThrow(CustomActivity.toJson({ ...activity(1), attributes: [] }))))
+  })
+
+  it("has the members of the record, also an id that only text keeps exact", () => {
+    const source = text.replace("1001", '"9223372036854775807"')
+    const read = Either.getOrThrow(CustomActivity.fromBytes(encoder.encode(source)))
+    const { activityDate, activityTypeId, attributes: own, leadId, primaryAttributeValue } = read
+    assert.deepStrictEqual(
+      { activityDate, activityTypeId, attributes: own, leadId, primaryAttributeValue },
+      { ...Either.getOrThrow(CustomActivity.fromJson(source)), leadId: "9223372036854775807" },
+    )
+    assert.deepStrictEqual(Either.right(decoder.decode(read.json)), CustomActivity.toJson(read))
+    assert.include(decoder.decode(read.json), '"leadId":9223372036854775807,')
+  })
+
+  const insertion = FastCheck.constantFrom(
+    ...'0123456789-+.eE"\\/bnu{}[]:, TZ\u0001\u007fé🛶\u2028',
+    "00",
+    "-0",
+    "null",
+    "",
+  )
+  const characters = [...text]
+  const change = FastCheck.tuple(FastCheck.nat({ max: characters.length }), FastCheck.nat({ max: 2 }), insertion)
+
+  it.prop(
+    "is sent as reading and writing it would, whatever was changed in it",
+    [FastCheck.array(change, { minLength: 1, maxLength: 2 })],
+    ([changes]) => {
+      const changed = changes.reduce((all, [at, length, by]) => all.toSpliced(at, length, by), characters).join("")
+      assert.deepStrictEqual(passed(changed), written(changed))
+    },
+    { fastCheck: { numRuns: 5_000 } },
+  )
+
+  it.prop(
+    "keeps each number that is written as it is read, and writes the others",
+    [
+      FastCheck.oneof(FastCheck.double(), FastCheck.integer(), FastCheck.double({ min: -1, max: 1 })),
+      FastCheck.nat({ max: 9 }),
+    ],
+    ([number, digits]) => {
+      for (const spelling of [String(number), number.toFixed(digits), number.toExponential(digits)]) {
+        const changed = text.replace("0.25", spelling)
+        assert.deepStrictEqual(passed(changed), written(changed))
+      }
+    },
+    { fastCheck: { numRuns: 2_000 } },
+  )
+
+  it("is sent as reading and writing it would, with each character that has to be escaped, and with what a pattern may overlook", () => {
+    const units = Array.from({ length: 0x180 }, (_, unit) => String.fromCharCode(unit))
+    const others = ["\u2028", "\\u0041", "\\u001f", "\\/", "\\x"]
+    const spellings = [
+      // behind a character with a backslash, and where none is
+      ...[...units, ...others].flatMap((unit) => ["of ", "text"].map((at) => text.replace(at, () => unit))),
+      text.replace('"apiName":"text"', '"apiName":""'),
+      text.replace('"name":"whole"', '"name":""'),
+      text.replace('"apiName":"text"', '"apiName":"text","name":"other"'),
+      `{${text}`,
+      `${text}}`,
+      ...["24:00:00", "23:60:00", "23:59:60", "23:59:59"].map((time) => text.replace(/\d\d:\d\d:\d\d/, time)),
+      text.replace("Z", ".5Z"),
+      text.replace("Z", "+01:00"),
+    ]
+    for (const spelling of spellings) assert.deepStrictEqual(passed(spelling), written(spelling), spelling)
+  })
+
+  it("takes each day of the calendar, and none that is not there", () => {
+    const two = (n: number) => String(n).padStart(2, "0")
+    const date = /\d{4}-\d\d-\d\dT/
+    for (const year of ["0000", "0099", "0999", "2023", "2024"]) {
+      for (let month = 0; month <= 13; month++) {
+        for (let day = 0; day <= 32; day++) {
+          const changed = text.replace(date, `${year}-${two(month)}-${two(day)}T`)
+          assert.deepStrictEqual(passed(changed), written(changed), changed)
+        }
+      }
+    }
+  })
+
+  it("is of no use where the bytes are not UTF-8, or there is a mark before it", () => {
+    const bytes = encoder.encode(text)
+    const at = bytes.indexOf(0xc3)
+    bytes[at + 1] = 0x22
+    assert.deepStrictEqual(
+      Either.mapLeft(CustomActivity.fromBytes(bytes), ({ field }) => field),
+      Either.left("record"),
+    )
+    assert.deepStrictEqual(passed(`\ufeff${text}`), Either.right(text))
+  })
+
+  it("is refused in no time, however long", () => {
+    const value = `${'a\\"'.repeat(100_000)}\u0001`
+    const began = performance.now()
+    assert.deepStrictEqual(passed(text.replace("ümlaut", value)), Either.left("record"))
+    assert.isBelow(performance.now() - began, 2_000)
+  })
 })
 
 describe("add", () => {

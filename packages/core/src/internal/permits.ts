@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 
 interface Waiter {
   isHolding: boolean
-  readonly enter: () => void
+  enter: () => void
 }
 
 /**
@@ -28,18 +28,23 @@ export const make = (count: number): (<A, E, R>(guarded: Effect.Effect<A, E, R>)
 
   return (guarded) =>
     Effect.suspend(() => {
-      let waiter: Waiter | undefined
+      const waiter: Waiter = { isHolding: false, enter: () => {} }
       const enter = Effect.async<void>((resume) => {
-        waiter = { isHolding: false, enter: () => resume(Effect.void) }
+        waiter.enter = () => resume(Effect.void)
         waiting.add(waiter)
         grant()
       })
+      const begin = Effect.suspend(() => {
+        if (free === 0 || waiting.size > 0) return Effect.zipRight(enter, guarded)
+        free--
+        waiter.isHolding = true
+        return guarded
+      })
       const leave = Effect.sync(() => {
-        if (waiter === undefined) return
         waiting.delete(waiter)
         if (waiter.isHolding) free++
         grant()
       })
-      return Effect.ensuring(Effect.zipRight(enter, guarded), leave)
+      return Effect.ensuring(begin, leave)
     })
 }

@@ -68,8 +68,8 @@ export interface Batch<I> {
   readonly body: Uint8Array
 }
 
-/** Of a usual call. */
-const CAPACITY = 131_072
+/** Of a usual call. From 128 KiB on, allocators map and unmap memory for each. */
+const CAPACITY = 98_304
 
 const openBody = (): JsonBytes => {
   const json = new JsonBytes(CAPACITY)

@@ -1,0 +1,54 @@
+/**
+ * The form in which a custom activity is sent, for the writer and for telling whether a record has it already: such a record need
+ * not be written again. A no says little, because the same record can be spelled in other ways.
+ */
+import * as Record from "effect/Record"
+import { fragment } from "./jsonBytes.js"
+
+/** What stands between the values. */
+const texts = {
+  leadId: `{"leadId":`,
+  activityDate: `,"activityDate":"`,
+  activityTypeId: `","activityTypeId":`,
+  primaryAttributeValue: `,"primaryAttributeValue":`,
+  attributes: `,"attributes":[`,
+  apiName: `{"apiName":`,
+  name: `{"name":`,
+  value: `,"value":`,
+  end: "]}",
+} as const
+
+export const fragments = Record.map(texts, fragment)
+
+const { activityDate, activityTypeId, apiName, attributes, end, leadId, name, primaryAttributeValue, value } =
+  Record.map(texts, (text) => text.replace(/[{}[\]]/g, String.raw`\$&`))
+
+/** Whole and above zero. Numbers of 15 digits are exact, and are written as they are read. */
+const id = String.raw`[1-9]\d{0,14}`
+
+/** A zero with a sign loses it; a number with more zeros behind the point gets an exponent. */
+const number = String.raw`(?:0|-?[1-9]\d{0,14}|-?(?:0|[1-9]\d{0,8})\.\d{0,5}[1-9])`
+
+/** Not as a choice of one or the other, repeated: with that, a long text that does not fit would take very long. */
+const characters = String.raw`[^"\\\x00-\x1f]*(?:\\["\\bfnrt][^"\\\x00-\x1f]*)*`
+
+const day = String.raw`(?:(?:0[1-9]|1\d|2[0-8])|(?<!-02-)(?:29|30)|(?<=-0[13578]-|-1[02]-)31)`
+
+/** Of a year of four digits, and not of a day that not every year has. */
+const date = String.raw`[1-9]\d{3}-(?:0[1-9]|1[0-2])-${day}T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ`
+
+const attribute = `(?:${apiName}|${name})"(?!")${characters}"${value}(?:"${characters}"|${number}|true|false)\\}`
+
+const record = new RegExp(
+  [
+    `^${leadId}${id}`,
+    `${activityDate}${date}`,
+    `${activityTypeId}${id}`,
+    `${primaryAttributeValue}"${characters}"`,
+    `${attributes}(?:${attribute}(?:,${attribute})*)?`,
+    `${end}$`,
+  ].join(""),
+)
+
+/** Whether this is the text that the record which it describes is sent as. */
+export const isSentForm = (json: string): boolean => record.test(json)
