@@ -58,6 +58,8 @@ export interface PartitionBatch extends TopicPartition {
   readonly length: number
   /** The record at an index below `length`. It is made when it is asked for, so work on a few at a time is spread out. */
   readonly at: (index: number) => ConsumerRecord
+  /** The value of that record, without making it; `null` is a tombstone. */
+  readonly valueAt: (index: number) => Uint8Array | null
   /** All of them. */
   readonly records: Chunk.NonEmptyChunk<ConsumerRecord>
   /**

@@ -17,6 +17,7 @@ import type { Options, SocketFactory, Transport } from "../../KafkaClient.js"
 import { KafkaError } from "../../KafkaError.js"
 import { toKafkaError } from "./errors.js"
 import * as logging from "./logging.js"
+import { within } from "./within.js"
 
 /** In milliseconds. */
 export interface Limits {
@@ -101,15 +102,6 @@ const tlsOf = (options: NonNullable<Options["tls"]>): tls.ConnectionOptions => {
     ...(passphrase === undefined ? {} : { passphrase: Redacted.value(passphrase) }),
   } as tls.ConnectionOptions
 }
-
-/** By a timer, and not by Effect's time-outs: where a caller must not be interrupted these could not end what they wait for. */
-const within = <A>(limit: number, call: () => Promise<A>, late: () => KafkaError): Promise<A> =>
-  new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(late()), limit)
-    call()
-      .then(resolve, reject)
-      .finally(() => clearTimeout(timer))
-  })
 
 export const make = (options: Options, transport: Transport): Effect.Effect<Connection> =>
   Effect.gen(function* () {

@@ -18,6 +18,7 @@ import type { ConsumerRecord } from "../../KafkaRecord.js"
 import * as Progress from "./consumerProgress.js"
 import { fromMessage } from "./consumerRecord.js"
 import { toKafkaError } from "./errors.js"
+import { within } from "./within.js"
 
 export interface Settings {
   readonly topic: string
@@ -106,12 +107,19 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
       const { partition } = payload.batch
       const topics = [{ topic, partitions: [{ partition, offset: offset.toString() }] }]
       const asError = (cause: unknown) => toKafkaError(`cannot commit partition ${partition} of topic ${topic}`, cause)
+      // when nobody has answered for that long, the session is over
+      const ends = now() + sessionMillis
       let isFirst = true
       return Effect.tryPromise({
-        try: async () => {
-          if (isFirst || membership === undefined) await payload.commitOffsetsIfNecessary({ topics })
-          else await settings.commitAtCoordinator(membership, topics)
-        },
+        try: () =>
+          within(
+            ends - now(),
+            async () => {
+              if (isFirst || membership === undefined) await payload.commitOffsetsIfNecessary({ topics })
+              else await settings.commitAtCoordinator(membership, topics)
+            },
+            () => undefined,
+          ),
         catch: (cause) => cause,
       }).pipe(
         Effect.tapError((cause) => {
@@ -125,7 +133,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
           schedule: commitAgain,
           while: (cause) => {
             const type = typeOf(cause)
-            if (!progress.isHeld() || expelled.includes(`${type}`)) return false
+            if (!progress.isHeld() || expelled.includes(`${type}`) || now() >= ends) return false
             if (type === "NOT_COORDINATOR_FOR_GROUP") return membership !== undefined
             return type === "REBALANCE_IN_PROGRESS" || asError(cause).isRetryable
           },
@@ -138,8 +146,6 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
           },
         }),
         Effect.interruptible,
-        // when nobody has answered for that long, the session is over
-        Effect.timeoutTo({ duration: settings.sessionTimeout, onSuccess: (done) => done, onTimeout: () => false }),
       )
     }
 
@@ -195,6 +201,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
           partition,
           length,
           at,
+          valueAt: (index) => (messages[index] as KafkaMessage).value,
           get records() {
             return Chunk.makeBy(length, at)
           },

@@ -36,7 +36,7 @@ const stopTimeout = 5000
  * room for all of them: the last ones would starve behind a backlog of the first.
  */
 const readSize = (partitions: number) => {
-  const maxBytesPerPartition = Math.max(2 ** 18, Math.min(2 ** 21, Math.floor(2 ** 25 / partitions)))
+  const maxBytesPerPartition = Math.max(2 ** 18, Math.min(2 ** 21, Math.floor(2 ** 24 / partitions)))
   return { maxBytesPerPartition, maxBytes: maxBytesPerPartition * partitions }
 }
 
