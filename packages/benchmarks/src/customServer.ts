@@ -1,6 +1,6 @@
 /**
  * Takes custom activities and says after a while that all were added. Counts records by a word that each has once.
- * `GET /calls` tells how many calls there were, and the milliseconds from the first to the end of the last.
+ * `GET /calls` tells how many calls there were since it was asked last, and the milliseconds from the first to the end of the last.
  *
  *     node customServer.js MILLISECONDS
  */
@@ -31,20 +31,22 @@ const token = `{"access_token":"token","token_type":"bearer","expires_in":3600,"
 const server = createServer((request, response) => {
   const chunks: Array<Buffer> = []
   const answer = (body: string) => {
+    last = performance.now()
     response.writeHead(200, { "content-type": "application/json;charset=UTF-8" })
     response.end(body)
   }
   request.on("data", (chunk: Buffer) => chunks.push(chunk))
   request.on("end", () => {
-    if (request.url === "/calls") return answer(JSON.stringify({ calls, millis: last - first }))
+    if (request.url === "/calls") {
+      answer(JSON.stringify({ calls, millis: last - first }))
+      calls = 0
+      return
+    }
     if (request.url?.startsWith("/identity/") === true) return answer(token)
     if (calls++ === 0) first = performance.now()
     const body = answerTo(Buffer.concat(chunks))
     if (latency === 0) return answer(body)
-    setTimeout(() => {
-      last = performance.now()
-      answer(body)
-    }, latency)
+    setTimeout(answer, latency, body)
   })
 })
 

@@ -16,6 +16,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Mailbox from "effect/Mailbox"
 import * as Stream from "effect/Stream"
+import * as counters from "./internal/counters.js"
 import * as deadLetters from "./internal/deadLetters.js"
 import * as decoding from "./internal/decode.js"
 import { Gatherer } from "./internal/gatherer.js"
@@ -36,7 +37,7 @@ export interface Options<E = never, R = never> extends Consumer.Options {
   readonly deadLetterTopic: string
   /**
    * From a record to a custom activity. What it fails with makes the record a dead letter, so something that may pass, such as a
-   * look-up, has to be repeated within. Default: `CustomActivity.fromJson` of the value.
+   * look-up, has to be repeated within. Default: `CustomActivity.fromBytes` of the value.
    */
   readonly decode?:
     | ((record: KafkaRecord.ConsumerRecord) => Effect.Effect<CustomActivity.CustomActivity, E, R>)
@@ -168,6 +169,7 @@ export const stream = <E = never, R = never>(
       const progress = yield* Mailbox.make<Progress, Error>({ capacity: settings.concurrency })
       const context = {
         topic: options.topic,
+        counters: counters.make(options.topic),
         activities,
         decode: decoding.make(options.decode),
         readBack: reading.make(activities, unknown),

@@ -23,6 +23,7 @@ const batch = (
     partition,
     length: count,
     at,
+    valueAt: (n) => Option.getOrNull(at(n).value),
     records: Chunk.makeBy(count, at),
     first: options.first ?? false,
     hasMore: options.hasMore ?? false,

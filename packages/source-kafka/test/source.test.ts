@@ -211,7 +211,7 @@ it.effect("a batch that cannot be read ends the stream, which does not stand sti
       consume: (options) =>
         Stream.map(client.consume(options), (batch) => ({
           ...batch,
-          at: () => {
+          valueAt: () => {
             throw new Error("broken")
           },
         })),

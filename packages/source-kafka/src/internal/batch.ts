@@ -29,14 +29,22 @@ export type Outcome =
   | { readonly _tag: "Dead"; readonly cause: Cause }
 
 /** A record on its way. */
-export interface Entry {
-  readonly record: KafkaRecord.ConsumerRecord
-  /** Undefined where it could not be decoded. */
-  readonly activity: CustomActivity.CustomActivity | undefined
-  /** Undefined as long as it is not known. */
-  outcome: Outcome | undefined
+export class Entry {
   /** Whether nothing is left to be done before its offset may be committed. */
-  isDone: boolean
+  isDone = false
   /** How often it was sent again after a call without an answer. */
-  resent: number
+  resent = 0
+
+  constructor(
+    readonly batch: Consumer.PartitionBatch,
+    readonly index: number,
+    /** Undefined where it could not be decoded. */
+    readonly activity: CustomActivity.CustomActivity | undefined,
+    /** Undefined as long as it is not known. */
+    public outcome: Outcome | undefined,
+  ) {}
+
+  get record(): KafkaRecord.ConsumerRecord {
+    return this.batch.at(this.index)
+  }
 }

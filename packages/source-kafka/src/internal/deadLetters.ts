@@ -7,13 +7,13 @@ import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
 import type * as Producer from "@effect-marketo/kafka/Producer"
 import * as Topic from "@effect-marketo/kafka/Topic"
 import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as DeadLetter from "../DeadLetter.js"
 import * as Metrics from "../Metrics.js"
 import type { Cause, Entry } from "./batch.js"
-import { count } from "./count.js"
 
 /** What is kept of a value, or a key, that is too large. */
 const HEAD_BYTES = 1_000
@@ -93,6 +93,7 @@ export const make = (
       Effect.map((config) => Number(config["max.message.bytes"] ?? Topic.defaultMaxMessageBytes)),
       Effect.orElseSucceed(() => Topic.defaultMaxMessageBytes), // it takes an ACL of its own
     )
+    const retries = Metric.tagged(Metrics.deadLetterRetries, "topic", topic)
     let maxBytes = yield* limit
     /** Somebody has lowered the limit. One of several sends that were cut to it finds out. */
     const lower = (tried: number) =>
@@ -111,7 +112,7 @@ export const make = (
         Effect.tapError((error) =>
           Effect.all([
             error.reason === "RecordTooLarge" ? lower(tried) : Effect.void,
-            count(Metrics.deadLetterRetries, { topic }),
+            Metric.increment(retries),
             Effect.annotateLogs(
               Effect.logWarning("dead letters cannot be written, trying again; offsets stand still until then"),
               { topic, records: letters.length, error: error.message },

@@ -3,35 +3,24 @@
  */
 import * as CustomActivity from "@effect-marketo/core/CustomActivity"
 import type * as MarketoError from "@effect-marketo/core/MarketoError"
+import type * as Consumer from "@effect-marketo/kafka/Consumer"
 import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
+import * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
-import type { Cause, Entry, Slice } from "./batch.js"
+import { type Cause, Entry, type Slice } from "./batch.js"
 
 export type Decode<E, R> = (record: KafkaRecord.ConsumerRecord) => Effect.Effect<CustomActivity.CustomActivity, E, R>
 
 /** Headers are for people; a longer text helps nobody. */
 const MAX_MESSAGE = 1_000
 
-const decoder = new TextDecoder("utf-8", { fatal: true })
+type Decoded = Either.Either<CustomActivity.CustomActivity, Pick<Cause, "exception" | "message">>
 
-/** Bytes that are not UTF-8 are not JSON either. */
-const textOf = (value: Uint8Array): string => {
-  try {
-    return decoder.decode(value)
-  } catch {
-    return ""
-  }
-}
+const tombstone: Decoded = Either.left({ exception: "Tombstone", message: "the record has no value" })
 
-const fromJson = ({
-  value,
-}: KafkaRecord.ConsumerRecord): Either.Either<CustomActivity.CustomActivity, Pick<Cause, "exception" | "message">> =>
-  Option.match(value, {
-    onNone: () => Either.left({ exception: "Tombstone", message: "the record has no value" }),
-    onSome: (bytes) => Either.mapLeft(CustomActivity.fromJson(textOf(bytes)), causeOf),
-  })
+const fromValue = (value: Uint8Array | null): Decoded =>
+  value === null ? tombstone : Either.mapLeft(CustomActivity.fromBytes(value), causeOf)
 
 const causeOf = (error: unknown): Pick<Cause, "exception" | "message"> => {
   const { _tag, message, name } = Object(error) as MarketoError.InvalidRequest
@@ -41,35 +30,27 @@ const causeOf = (error: unknown): Pick<Cause, "exception" | "message"> => {
   }
 }
 
-const toEntry = (
-  record: KafkaRecord.ConsumerRecord,
-  decoded: Either.Either<CustomActivity.CustomActivity, Pick<Cause, "exception" | "message">>,
-): Entry => ({
-  record,
-  activity: Option.getOrUndefined(Either.getRight(decoded)),
-  outcome: Either.match(decoded, {
-    onLeft: (cause) => ({
-      _tag: "Dead",
-      cause: { stage: "VALUE_CONVERTER", code: "undecodable", mayBeStored: false, ...cause },
-    }),
-    onRight: () => undefined,
-  }),
-  isDone: false,
-  resent: 0,
-})
-
-export const recordsOf = ({ batch, from, until }: Slice): ReadonlyArray<KafkaRecord.ConsumerRecord> =>
-  Array.from({ length: until - from }, (_, n) => batch.at(from + n))
+const entryOf = (batch: Consumer.PartitionBatch, index: number, decoded: Decoded): Entry =>
+  Either.isRight(decoded)
+    ? new Entry(batch, index, decoded.right, undefined)
+    : new Entry(batch, index, undefined, {
+        _tag: "Dead",
+        cause: { stage: "VALUE_CONVERTER", code: "undecodable", mayBeStored: false, ...decoded.left },
+      })
 
 /** JSON without an Effect for each record; the user's own way for all records at once, so that look-ups can be batched. */
 export const make =
   <E, R>(decode: Decode<E, R> | undefined) =>
-  (slice: Slice): Effect.Effect<ReadonlyArray<Entry>, never, R> =>
+  ({ batch, from, until }: Slice): Effect.Effect<ReadonlyArray<Entry>, never, R> =>
     decode === undefined
-      ? Effect.sync(() => recordsOf(slice).map((record) => toEntry(record, fromJson(record))))
+      ? Effect.sync(() =>
+          Array.makeBy(until - from, (n) => entryOf(batch, from + n, fromValue(batch.valueAt(from + n)))),
+        )
       : Effect.forEach(
-          recordsOf(slice),
-          (record) =>
-            Effect.map(Effect.either(decode(record)), (decoded) => toEntry(record, Either.mapLeft(decoded, causeOf))),
+          Array.range(from, until - 1),
+          (index) =>
+            Effect.map(Effect.either(decode(batch.at(index))), (decoded) =>
+              entryOf(batch, index, Either.mapLeft(decoded, causeOf)),
+            ),
           { concurrency: "unbounded", batching: true },
         )

@@ -5,7 +5,6 @@
  * calls in flight. Any free lane takes any partition: a fixed lane for each would leave some idle while others are behind.
  */
 import type * as Consumer from "@effect-marketo/kafka/Consumer"
-import * as Option from "effect/Option"
 import type { Slice } from "./batch.js"
 
 export interface Policy {
@@ -26,8 +25,7 @@ interface Waiting {
 }
 
 /** Bytes of a record in a call, about: the value of a record is its JSON, unless the user decodes something else. */
-const sizeOf = (batch: Consumer.PartitionBatch, index: number): number =>
-  Option.match(batch.at(index).value, { onNone: () => 0, onSome: (value) => value.length + 1 })
+const sizeOf = (batch: Consumer.PartitionBatch, index: number): number => (batch.valueAt(index)?.length ?? 0) + 1
 
 const left = ({ batch, next }: Waiting): number => batch.length - next
 

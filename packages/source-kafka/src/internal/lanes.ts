@@ -68,13 +68,15 @@ export const make = <R>(settings: {
       )
     }
 
-    const next = Effect.gen(function* () {
-      changed.unsafeClose()
-      const now = yield* Clock.currentTimeMillis
-      const isFree = calls < settings.count && works < 2 * settings.count
-      const taken = !isStopping && isFree ? gatherer.take(now) : Number.POSITIVE_INFINITY
-      if (typeof taken !== "number") return yield* begin(taken)
-      yield* Number.isFinite(taken) ? Effect.timeoutOption(changed.await, Duration.millis(taken)) : changed.await
+    const run = Effect.gen(function* () {
+      for (;;) {
+        changed.unsafeClose()
+        const now = yield* Clock.currentTimeMillis
+        const isFree = calls < settings.count && works < 2 * settings.count
+        const taken = !isStopping && isFree ? gatherer.take(now) : Number.POSITIVE_INFINITY
+        if (typeof taken !== "number") yield* begin(taken)
+        else yield* Number.isFinite(taken) ? Effect.timeoutOption(changed.await, Duration.millis(taken)) : changed.await
+      }
     })
 
     return {
@@ -83,7 +85,7 @@ export const make = <R>(settings: {
           gatherer.offer(batch, now)
           changed.unsafeOpen()
         }),
-      run: Effect.forever(next),
+      run,
       drain: (limit) =>
         Effect.gen(function* () {
           isStopping = true

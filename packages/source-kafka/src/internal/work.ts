@@ -14,13 +14,14 @@ import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import * as Metrics from "../Metrics.js"
+import * as Struct from "effect/Struct"
 import type { Progress } from "../Progress.js"
 import * as SkippedPolicy from "../SkippedPolicy.js"
 import { SourceError } from "../SourceError.js"
 import type { Cause, Entry, Outcome, Slice } from "./batch.js"
-import { count } from "./count.js"
+import type { Counters } from "./counters.js"
 import type { DeadLetters } from "./deadLetters.js"
 import type { Guard } from "./guard.js"
 import * as outage from "./outage.js"
@@ -28,6 +29,7 @@ import type { ReadBack } from "./readBack.js"
 
 export interface Settings<R> {
   readonly topic: string
+  readonly counters: Counters
   readonly activities: CustomActivities.Service
   readonly decode: (slice: Slice) => Effect.Effect<ReadonlyArray<Entry>, never, R>
   readonly readBack: ReadBack
@@ -137,13 +139,19 @@ const progressOf = (entries: ReadonlyArray<Entry>): Progress => {
   return { records: entries.length, ...counts }
 }
 
+const entriesOf = <A extends Entry>(parts: ReadonlyArray<Part>, is: (entry: Entry) => entry is A): ReadonlyArray<A> => {
+  const found: Array<A> = []
+  for (const { entries } of parts) for (const entry of entries) if (is(entry)) found.push(entry)
+  return found
+}
+
 const halves = <A>(entries: ReadonlyArray<A>): readonly [ReadonlyArray<A>, ReadonlyArray<A>] => {
   const middle = Math.ceil(entries.length / 2)
   return [entries.slice(0, middle), entries.slice(middle)]
 }
 
 export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Work<R> => {
-  const { activities, deadLetters, guard, readBack, report, topic } = settings
+  const { activities, counters, deadLetters, guard, readBack, report, topic } = settings
   const visibilityDelay = Duration.toMillis(settings.visibilityDelay)
   let parts: ReadonlyArray<Part> = []
   /** What got its outcome and is not in the guard's count yet. */
@@ -155,8 +163,9 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
 
   const claimed = () => parts.filter(({ isClaimed }) => isClaimed)
 
-  const pending = (): ReadonlyArray<Sendable> =>
-    parts.flatMap(({ entries, isOpen }) => (isOpen ? entries.filter(isPending) : []))
+  const openParts = () => parts.filter(({ isOpen }) => isOpen)
+
+  const hasPending = (): boolean => openParts().some(({ entries }) => entries.some(isPending))
 
   const conclude = (entry: Entry, outcome: Outcome): void => {
     entry.outcome = outcome
@@ -189,7 +198,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
           return Effect.void
         }
         part.isOpen = false
-        return count(Metrics.lost, { topic }, entries.length - part.committed)
+        return Metric.incrementBy(counters.lost, entries.length - part.committed)
       })
     })
 
@@ -205,9 +214,10 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   )
 
   /** Commits what can be, and gives up the rest. */
-  const letGo = Effect.suspend(() =>
-    Effect.forEach(claimed(), commit, { concurrency: "unbounded", discard: true }),
-  ).pipe(Effect.ensuring(release))
+  const letGo = Effect.suspend(() => {
+    const held = claimed()
+    return Effect.forEach(held, commit, { concurrency: held.length, discard: true })
+  }).pipe(Effect.ensuring(release))
 
   const tell = Effect.suspend(() => {
     if (committed.length === 0) return Effect.void
@@ -215,8 +225,8 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     committed = []
     return Effect.zipRight(
       Effect.forEach(
-        Object.entries(outcomes).filter(([, records]) => records > 0),
-        ([outcome, records]) => count(Metrics.records, { topic, outcome }, records),
+        Struct.entries(outcomes).filter(([, records]) => records > 0),
+        ([outcome, records]) => Metric.incrementBy(counters.records[outcome], records),
         { discard: true },
       ),
       report({ records, ...outcomes }),
@@ -341,9 +351,8 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
 
   /** Records that somebody may have written without having committed them. Their time to become visible is over. */
   const confirmEarlier = Effect.gen(function* () {
-    const entries = parts
-      .filter(({ slice }) => slice.batch.first && slice.from < MAX_COUNT)
-      .flatMap(({ entries }) => entries.filter(isPending))
+    const first = parts.filter(({ slice }) => slice.batch.first && slice.from < MAX_COUNT)
+    const entries = entriesOf(first, isPending)
     if (settings.onAssign === "write" || entries.length === 0) return
     const { isComplete, missing } = yield* confirm(entries, 0)
     if (isComplete || missing.length === 0) return
@@ -362,8 +371,8 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     const areDead = fresh.map(({ outcome }) => outcome?._tag === "Dead" && !outcome.cause.mayBeStored)
     fresh = []
     if (!guard.allows(areDead)) return yield* tooMany()
-    if (pending().length === 0) settings.onAnswered()
-    const letters = claimed().flatMap(({ entries }) => entries.filter(isDead))
+    if (!hasPending()) settings.onAnswered()
+    const letters = entriesOf(claimed(), isDead)
     if (letters.length > 0) yield* deadLetters.write(letters.map((entry) => [entry, entry.outcome.cause]))
     for (const entry of letters) entry.isDone = true
     yield* letGo
@@ -384,15 +393,15 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       ),
     )
     for (const { entries } of parts) fresh.push(...entries.filter(({ outcome }) => outcome !== undefined))
-    yield* count(Metrics.calls, { topic })
+    yield* Metric.increment(counters.calls)
     yield* confirmEarlier
     for (let pauses = 0; ; ) {
       hasLost = false
       isRefused = false
-      const entries = pending()
+      const entries = entriesOf(openParts(), isPending)
       if (entries.length > 0) yield* write(entries)
       yield* finish
-      if (pending().length === 0) return
+      if (!hasPending()) return
       if (isRefused) yield* Effect.sleep(retryPause(++pauses))
     }
   }).pipe(

@@ -3,7 +3,7 @@
  * The real one is tested in the package `kafka`; this one has no heartbeats, so that hours pass in no time.
  */
 import { type Consumer, KafkaClient } from "@effect-marketo/kafka"
-import { Chunk, Clock, Context, Effect, Layer, Mailbox, Stream } from "effect"
+import { Chunk, Clock, Context, Effect, Layer, Mailbox, Option, Stream } from "effect"
 
 export interface Event {
   readonly at: number
@@ -54,6 +54,7 @@ export const layer: Layer.Layer<Feed | KafkaClient.KafkaClient> = Layer.effectCo
               partition,
               length: rest.length,
               at: (index) => Chunk.unsafeGet(rest, index),
+              valueAt: (index) => Option.getOrNull(Chunk.unsafeGet(rest, index).value),
               records: rest as Consumer.PartitionBatch["records"],
               first: true,
               hasMore: false,
