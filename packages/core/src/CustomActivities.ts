@@ -351,10 +351,11 @@ export const make = (options: {
         return yield* invalid("input", `Marketo takes 1 MB a call, and these ${batch.length} records have more`)
       }
       const { body, entries } = filling.close()
-      const items: Array<Item<CustomActivity>> = []
-      for (const [index, entry] of entries.entries()) {
-        if (!writeBatches.isItem(entry)) return yield* invalid(`${index}.${entry.error.field}`, entry.error.limit)
-        items.push(entry)
+      const items = entries.filter(writeBatches.isItem)
+      if (items.length < entries.length) {
+        const index = entries.findIndex((entry) => !writeBatches.isItem(entry))
+        const { error } = entries[index] as writeBatches.Refused<CustomActivity>
+        return yield* invalid(`${index}.${error.field}`, error.limit)
       }
       return Chunk.unsafeFromArray(yield* call(items, body, addOptions.hold)) as Chunk.NonEmptyChunk<Result>
     })

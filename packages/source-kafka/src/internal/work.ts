@@ -273,8 +273,9 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
 
   const settle = (entries: ReadonlyArray<Sendable>, results: ReadonlyArray<CustomActivities.Result>) =>
     Effect.suspend(() => {
-      for (const [i, result] of results.entries()) {
+      for (let i = 0; i < results.length; i++) {
         const entry = entries[i] as Sendable
+        const result = results[i] as CustomActivities.Result
         if (result._tag === "Added") {
           readBack.note(result.marketoGUID)
           conclude(entry, added)
