@@ -227,8 +227,8 @@ export const fromJson = (json: string): Either.Either<CustomActivity, InvalidReq
   for (let i = 0; i < attributes.length; i++) {
     const attribute = attributes[i] as (typeof attributes)[number]
     const key = "apiName" in attribute ? "apiName" : "name"
-    if ((attribute as Readonly<Record<string, unknown>>)[key] === "")
-      return Either.left(invalid(`attributes.${i}.${key}`, TEXT))
+    const name = (attribute as Readonly<Record<string, unknown>>)[key]
+    if (typeof name !== "string" || name === "") return Either.left(invalid(`attributes.${i}.${key}`, TEXT))
     // JSON can write numbers past the largest, and whole ones that are rounded when they are read
     if (typeof attribute.value === "number" && !isExact(attribute.value)) {
       return Either.left(invalid(`attributes.${i}.value`, Number.isFinite(attribute.value) ? UNSAFE : ATTRIBUTE_VALUE))
@@ -240,7 +240,8 @@ export const fromJson = (json: string): Either.Either<CustomActivity, InvalidReq
 
 /**
  * A custom activity that is known to be valid, kept as the JSON that is sent. Made by `fromBytes` only: its members are read from
- * the JSON when they are asked for, and a copy by spreading would lose them, so it does not compile.
+ * the JSON when they are asked for, and a copy by spreading would lose them, so it does not compile. To change a member, take
+ * `fromJson`.
  *
  * @since 0.1.0
  * @category models
@@ -275,18 +276,20 @@ export abstract class Encoded implements CustomActivity {
 }
 
 class Checked extends Encoded {
+  /** What `json` was made of, which says more: whether an id was text. */
+  readonly #source: Uint8Array
   #members: CustomActivity | undefined
 
   constructor(
     readonly json: Uint8Array,
-    /** What `json` was made of, which says more: whether an id was text. */
-    readonly source: Uint8Array,
+    source: Uint8Array,
   ) {
     super()
+    this.#source = source
   }
 
   #read(): CustomActivity {
-    this.#members ??= Either.getOrThrow(fromJson(decoder.decode(this.source)))
+    this.#members ??= Either.getOrThrow(fromJson(decoder.decode(this.#source)))
     return this.#members
   }
 
@@ -321,12 +324,10 @@ const textOf = (bytes: Uint8Array): string => {
   }
 }
 
-const scratch = new JsonBytes(1_024)
-
 /**
  * `fromJson` of UTF-8, for records that are only passed on. Where the bytes are as `toJson` writes them (members in that order, no
- * blanks, `activityDate` in whole seconds of UTC), they are checked in one pass and sent as they are, which costs a fifth. They must
- * not change afterwards.
+ * blanks, `activityDate` in whole seconds of UTC), they are checked in one pass and sent as they are, in place of being read and
+ * written again. The bytes must not change afterwards.
  *
  * @since 0.1.0
  * @category conversions
@@ -334,14 +335,10 @@ const scratch = new JsonBytes(1_024)
 export const fromBytes = (json: Uint8Array): Either.Either<Encoded, InvalidRequest> => {
   const text = textOf(json)
   // decoding drops a byte order mark
-  return json[0] === OPEN_BRACE && isSentForm(text)
-    ? Either.right(new Checked(json, json))
-    : Either.map(fromJson(text), (members) => new Checked(encode(members), json))
-}
-
-/** Of a record that can be encoded. */
-const encode = (self: CustomActivity): Uint8Array => {
-  scratch.truncate(0)
-  writeJson(scratch, self)
-  return scratch.toBytes().slice()
+  if (json[0] === OPEN_BRACE && isSentForm(text)) return Either.right(new Checked(json, json))
+  return Either.flatMap(fromJson(text), (members) => {
+    const encoded = new JsonBytes(json.length)
+    const error = writeJson(encoded, members)
+    return error === undefined ? Either.right(new Checked(encoded.toBytes(), json)) : Either.left(error)
+  })
 }

@@ -333,7 +333,9 @@ describe("the record of bytes", () => {
       ...[...units, ...others].flatMap((unit) => ["of ", "text"].map((at) => text.replace(at, () => unit))),
       text.replace('"apiName":"text"', '"apiName":""'),
       text.replace('"name":"whole"', '"name":""'),
-      text.replace('"apiName":"text"', '"apiName":"text","name":"other"'),
+      ...['"text","name":"other"', 'null,"name":"other"', '5,"name":"other"'].map((name) =>
+        text.replace('"text"', name),
+      ),
       `{${text}`,
       `${text}}`,
       ...["24:00:00", "23:60:00", "23:59:60", "23:59:59"].map((time) => text.replace(/\d\d:\d\d:\d\d/, time)),
@@ -365,6 +367,12 @@ describe("the record of bytes", () => {
       Either.left("record"),
     )
     assert.deepStrictEqual(passed(`\ufeff${text}`), Either.right(text))
+  })
+
+  it("may be longer than a call", () => {
+    const spelling = text.replace("ümlaut", "\\n".repeat(3_500_000))
+    assert.isTrue(Either.isRight(passed(spelling)))
+    assert.deepStrictEqual(passed(spelling), written(spelling))
   })
 
   it("is refused in no time, however long", () => {

@@ -50,5 +50,8 @@ const record = new RegExp(
   ].join(""),
 )
 
+/** More than a call may have. V8's regular expressions throw when there are some millions of backslashes. */
+const MAX_LENGTH = 1_000_000
+
 /** Whether this is the text that the record which it describes is sent as. */
-export const isSentForm = (json: string): boolean => record.test(json)
+export const isSentForm = (json: string): boolean => json.length <= MAX_LENGTH && record.test(json)
