@@ -17,7 +17,8 @@ describeWithOwnKafka("consuming from three nodes", () => {
       const kafka = KafkaClient.layer({ brokers: cluster.brokers, requestTimeout: Duration.seconds(5) })
       yield* fill(topic, 6, 24_000).pipe(Effect.provide(kafka))
       const ledger = new Ledger()
-      let pace: Duration.DurationInput = "400 millis"
+      // slow enough for the work to last longer than the restarts do on a busy machine
+      let pace: Duration.DurationInput = "2 seconds"
       yield* Effect.gen(function* () {
         const join = member({ topic, groupId: topic, ...quick }, (batch) =>
           workThrough(batch, (records) =>

@@ -12,87 +12,90 @@ const connectionClosed = Object.assign(new Error("closed"), { name: "KafkaJSConn
 /** Brokers take it, unless they are told not to. */
 const nanoseconds = "1700000000000000000"
 
-const setup = Effect.gen(function* () {
-  const offered: Array<Consumer.PartitionBatch> = []
-  const failures: Array<KafkaError.KafkaError> = []
-  const direct: Array<string> = []
-  let heartbeat = (): Promise<void> => Promise.resolve()
-  let commit = (): Promise<void> => Promise.resolve()
-  const assignment = yield* Assignment.make({
-    topic: "t",
-    groupId: "g",
-    sessionTimeout: Duration.seconds(30),
-    rebalanceTimeout: Duration.seconds(150),
-    commitAtCoordinator: async ({ generation, memberId }) => {
-      direct.push(`${memberId}/${generation}`)
-    },
-    offer: (batch) => offered.push(batch),
-    fail: (error) => failures.push(error),
-  })
-  const payload = (partition: number): EachBatchPayload => ({
-    batch: {
+const setupWith = (sessionTimeout: Duration.Duration) =>
+  Effect.gen(function* () {
+    const offered: Array<Consumer.PartitionBatch> = []
+    const failures: Array<KafkaError.KafkaError> = []
+    const direct: Array<string> = []
+    let heartbeat = (): Promise<void> => Promise.resolve()
+    let commit = (): Promise<void> => Promise.resolve()
+    const assignment = yield* Assignment.make({
       topic: "t",
-      partition,
-      highWatermark: "12",
-      messages: ["10", "11"].map((offset) => ({
-        key: null,
-        value: null,
-        timestamp: offset === "11" ? nanoseconds : "0",
-        attributes: 0,
-        offset,
-        headers: {},
-      })),
-      isEmpty: () => false,
-      firstOffset: () => "10",
-      lastOffset: () => "11",
-      offsetLag: () => "0",
-      offsetLagLow: () => "0",
-    },
-    resolveOffset: () => {},
-    heartbeat: () => heartbeat(),
-    pause: () => () => {},
-    commitOffsetsIfNecessary: () => commit(),
-    uncommittedOffsets: () => ({ topics: [] }),
-    isRunning: () => true,
-    isStale: () => false,
-  })
-  /** Gives the member a batch; how the handler of kafkajs ends is the second of the two. */
-  const give = (partition: number) => {
-    const handled = assignment.eachBatch(payload(partition)).then(
-      () => "done",
-      (error: unknown) => error,
-    )
-    const batch = offered.at(-1)
-    if (batch === undefined) throw new Error("no batch was offered")
-    return [batch, handled] as const
-  }
-  const join = (memberId: string, partitions: ReadonlyArray<number>, requests = 1) => {
-    for (let i = 0; i < requests; i++) assignment.askedToJoin()
-    assignment.joined(memberId, partitions)
-  }
-  const workWhole = (partition: number) =>
-    Effect.gen(function* () {
-      const [batch, handled] = give(partition)
-      batch.claim(2)
-      assert.isTrue(yield* batch.commit(2))
-      assert.strictEqual(yield* Effect.promise(() => handled), "done")
-      return batch.first
+      groupId: "g",
+      sessionTimeout,
+      rebalanceTimeout: Duration.seconds(150),
+      commitAtCoordinator: async ({ generation, memberId }) => {
+        direct.push(`${memberId}/${generation}`)
+      },
+      offer: (batch) => offered.push(batch),
+      fail: (error) => failures.push(error),
     })
-  return {
-    ...assignment,
-    give,
-    join,
-    workWhole,
-    failures,
-    direct,
-    onHeartbeat: (answer: typeof heartbeat) => {
-      heartbeat = answer
-    },
-    onCommit: (answer: typeof commit) => {
-      commit = answer
-    },
-  }
-})
+    const payload = (partition: number): EachBatchPayload => ({
+      batch: {
+        topic: "t",
+        partition,
+        highWatermark: "12",
+        messages: ["10", "11"].map((offset) => ({
+          key: null,
+          value: null,
+          timestamp: offset === "11" ? nanoseconds : "0",
+          attributes: 0,
+          offset,
+          headers: {},
+        })),
+        isEmpty: () => false,
+        firstOffset: () => "10",
+        lastOffset: () => "11",
+        offsetLag: () => "0",
+        offsetLagLow: () => "0",
+      },
+      resolveOffset: () => {},
+      heartbeat: () => heartbeat(),
+      pause: () => () => {},
+      commitOffsetsIfNecessary: () => commit(),
+      uncommittedOffsets: () => ({ topics: [] }),
+      isRunning: () => true,
+      isStale: () => false,
+    })
+    /** Gives the member a batch; how the handler of kafkajs ends is the second of the two. */
+    const give = (partition: number) => {
+      const handled = assignment.eachBatch(payload(partition)).then(
+        () => "done",
+        (error: unknown) => error,
+      )
+      const batch = offered.at(-1)
+      if (batch === undefined) throw new Error("no batch was offered")
+      return [batch, handled] as const
+    }
+    const join = (memberId: string, partitions: ReadonlyArray<number>, requests = 1) => {
+      for (let i = 0; i < requests; i++) assignment.askedToJoin()
+      assignment.joined(memberId, partitions)
+    }
+    const workWhole = (partition: number) =>
+      Effect.gen(function* () {
+        const [batch, handled] = give(partition)
+        batch.claim(2)
+        assert.isTrue(yield* batch.commit(2))
+        assert.strictEqual(yield* Effect.promise(() => handled), "done")
+        return batch.first
+      })
+    return {
+      ...assignment,
+      give,
+      join,
+      workWhole,
+      failures,
+      direct,
+      onHeartbeat: (answer: typeof heartbeat) => {
+        heartbeat = answer
+      },
+      onCommit: (answer: typeof commit) => {
+        commit = answer
+      },
+    }
+  })
+
+const setup = setupWith(Duration.seconds(30))
 
 describe("what a member has in hand", () => {
   it.effect("a time that no date can have keeps nobody from reading and committing its record", () =>
@@ -205,6 +208,41 @@ describe("what a member has in hand", () => {
       assert.isTrue(member.failures[0]?.isRetryable)
     }),
   )
+
+  it.live("ends the member, to be replaced, when a heartbeat is not answered at all", () =>
+    Effect.gen(function* () {
+      const member = yield* setupWith(Duration.millis(200))
+      member.join("a", [0])
+      member.give(0)
+      member.onHeartbeat(() => new Promise(() => {}))
+      yield* member.beat
+      assert.isTrue(member.failures[0]?.isRetryable)
+    }),
+  )
+
+  const silent = () => new Promise<void>(() => {})
+  for (const [what, answer] of [
+    ["not answered", silent],
+    ["refused again and again", () => Promise.reject(connectionClosed)],
+  ] as const) {
+    it.live(`is not known to be committed when that is ${what} for a session; nothing is sent after it`, () =>
+      Effect.gen(function* () {
+        const member = yield* setupWith(Duration.millis(500))
+        member.join("a", [0])
+        const [batch] = member.give(0)
+        batch.claim(2)
+        const began = Date.now()
+        const sent: Array<number> = []
+        member.onCommit(() => {
+          sent.push(Date.now() - began)
+          return answer()
+        })
+        assert.isFalse(yield* batch.commit(2))
+        assert.isAtMost(Math.max(...sent), 510)
+        assert.deepStrictEqual(member.failures, [])
+      }),
+    )
+  }
 
   it.effect("is waited for at the end, for as long as a rebalance may take", () =>
     Effect.gen(function* () {

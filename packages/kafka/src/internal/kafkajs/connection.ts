@@ -169,7 +169,7 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
 
     const attempt: Connection["attempt"] = (doing, limit, call, late = "Unavailable") =>
       Effect.tryPromise({
-        try: () => within(limit, call, () => noAnswer(doing, limit, late)),
+        try: (interrupted) => within(limit, call, () => noAnswer(doing, limit, late), interrupted),
         catch: (cause) => toKafkaError(doing, cause),
       })
 

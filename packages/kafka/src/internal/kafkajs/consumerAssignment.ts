@@ -13,7 +13,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { EachBatchPayload, KafkaMessage, TopicOffsets } from "kafkajs"
 import type { PartitionBatch } from "../../Consumer.js"
-import type { KafkaError } from "../../KafkaError.js"
+import { KafkaError } from "../../KafkaError.js"
 import type { ConsumerRecord } from "../../KafkaRecord.js"
 import * as Progress from "./consumerProgress.js"
 import { fromMessage } from "./consumerRecord.js"
@@ -94,6 +94,14 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
       onDrained = resolve
     })
 
+    const staying = `cannot stay a member of group ${groupId}`
+
+    const unanswered = (doing: string) =>
+      new KafkaError({
+        reason: "Unavailable",
+        description: `${doing}: no broker has answered for ${Duration.format(settings.sessionTimeout)}`,
+      })
+
     const mustJoin = (error: unknown) => {
       rebalance = { error, since: rebalance?.since ?? now() }
       for (const { progress } of inHand) progress.close()
@@ -106,19 +114,21 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
     const commit = (payload: EachBatchPayload, progress: Progress.Progress, offset: bigint): Effect.Effect<boolean> => {
       const { partition } = payload.batch
       const topics = [{ topic, partitions: [{ partition, offset: offset.toString() }] }]
-      const asError = (cause: unknown) => toKafkaError(`cannot commit partition ${partition} of topic ${topic}`, cause)
+      const doing = `cannot commit partition ${partition} of topic ${topic}`
+      const asError = (cause: unknown) => toKafkaError(doing, cause)
       // when nobody has answered for that long, the session is over
       const ends = now() + sessionMillis
       let isFirst = true
       return Effect.tryPromise({
-        try: () =>
+        try: (interrupted) =>
           within(
             ends - now(),
             async () => {
               if (isFirst || membership === undefined) await payload.commitOffsetsIfNecessary({ topics })
               else await settings.commitAtCoordinator(membership, topics)
             },
-            () => undefined,
+            () => unanswered(doing),
+            interrupted,
           ),
         catch: (cause) => cause,
       }).pipe(
@@ -141,7 +151,8 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         Effect.match({
           onSuccess: () => true,
           onFailure: (cause) => {
-            if (progress.isHeld() && !newJoin.includes(typeOf(cause))) fail(asError(cause))
+            const error = asError(cause)
+            if (progress.isHeld() && !newJoin.includes(typeOf(cause)) && !error.isRetryable) fail(error)
             return false
           },
         }),
@@ -222,7 +233,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
     }
 
     const beat = Effect.tryPromise({ try: () => heartbeat(), catch: (cause) => cause }).pipe(
-      Effect.timeoutFail({ duration: settings.sessionTimeout, onTimeout: () => new Error("no answer to a heartbeat") }),
+      Effect.timeoutFail({ duration: settings.sessionTimeout, onTimeout: () => unanswered(staying) }),
       Effect.match({
         onSuccess: () => {
           heartbeatAt = now()
@@ -232,7 +243,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
             heartbeatAt = now()
             mustJoin(cause)
           } else {
-            const error = toKafkaError(`cannot stay a member of group ${groupId}`, cause)
+            const error = toKafkaError(staying, cause)
             if (!error.isRetryable || now() - heartbeatAt > sessionMillis) fail(error)
           }
         },
