@@ -30,7 +30,7 @@ const source = CustomActivitySource.stream({
   batch: { maxWait: "50 millis" },
 })
 
-/** Until the last record is committed; leaving the group is not counted, as it is not in the bare loop. */
+/** Ends when the last record is committed; leaving the group is not waited for, as it is not in the bare loop. */
 const added = Effect.gen(function* () {
   const done = yield* Deferred.make<number>()
   let sum = Progress.empty
