@@ -168,10 +168,10 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
       new KafkaError({ reason, description: `${doing}: no answer within ${Duration.format(limit)}` })
 
     const attempt: Connection["attempt"] = (doing, limit, call, late = "Unavailable") =>
-      Effect.tryPromise({
-        try: (interrupted) => within(limit, call, () => noAnswer(doing, limit, late), interrupted),
-        catch: (cause) => toKafkaError(doing, cause),
-      })
+      Effect.mapError(
+        within(limit, call, () => noAnswer(doing, limit, late)),
+        (cause) => toKafkaError(doing, cause),
+      )
 
     const persist: Connection["persist"] = (doing, effect) =>
       Effect.suspend(() => {

@@ -119,19 +119,11 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
       // when nobody has answered for that long, the session is over
       const ends = now() + sessionMillis
       let isFirst = true
-      return Effect.tryPromise({
-        try: (interrupted) =>
-          within(
-            ends - now(),
-            async () => {
-              if (isFirst || membership === undefined) await payload.commitOffsetsIfNecessary({ topics })
-              else await settings.commitAtCoordinator(membership, topics)
-            },
-            () => unanswered(doing),
-            interrupted,
-          ),
-        catch: (cause) => cause,
-      }).pipe(
+      const send = async () => {
+        if (isFirst || membership === undefined) await payload.commitOffsetsIfNecessary({ topics })
+        else await settings.commitAtCoordinator(membership, topics)
+      }
+      return Effect.suspend(() => within(ends - now(), send, () => unanswered(doing))).pipe(
         Effect.tapError((cause) => {
           isFirst = false
           const type = typeOf(cause)
