@@ -16,6 +16,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Mailbox from "effect/Mailbox"
 import * as Stream from "effect/Stream"
+import { MAX_COUNT } from "./internal/batch.js"
 import * as counters from "./internal/counters.js"
 import * as deadLetters from "./internal/deadLetters.js"
 import * as decoding from "./internal/decode.js"
@@ -79,8 +80,7 @@ export interface Options<E = never, R = never> extends Consumer.Options {
  */
 export type Error = SourceError | MarketoError.MarketoError | KafkaError.KafkaError
 
-/** Marketo's limits for one call. */
-const MAX_COUNT = 300
+/** Marketo's limit for a call. */
 const MAX_BYTES = 1_000_000
 
 /** Around a call's records, and what their JSON may have more than their values. */

@@ -5,6 +5,9 @@ import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
 import type * as Consumer from "@effect-marketo/kafka/Consumer"
 import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
 
+/** Marketo's limit for the records of a call. */
+export const MAX_COUNT = 300
+
 /** Consecutive records of a partition's batch: those that go into one call. */
 export interface Slice {
   readonly batch: Consumer.PartitionBatch

@@ -20,7 +20,7 @@ import * as Struct from "effect/Struct"
 import type { Progress } from "../Progress.js"
 import * as SkippedPolicy from "../SkippedPolicy.js"
 import { SourceError } from "../SourceError.js"
-import type { Cause, Entry, Outcome, Slice } from "./batch.js"
+import { type Cause, type Entry, MAX_COUNT, type Outcome, type Slice } from "./batch.js"
 import type { Counters } from "./counters.js"
 import type { DeadLetters } from "./deadLetters.js"
 import type { Guard } from "./guard.js"
@@ -71,9 +71,6 @@ type Answer = Option.Option<ReadonlyArray<CustomActivities.Result>>
 
 /** An entry that can be sent. */
 type Sendable = Entry & { readonly activity: CustomActivity.CustomActivity }
-
-/** Records that a run can have had in one call. */
-const MAX_COUNT = 300
 
 const retryPause = (retries: number) => Duration.seconds(Math.min(60, 2 ** (retries - 1)))
 
@@ -352,6 +349,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
 
   /** Records that somebody may have written without having committed them. Their time to become visible is over. */
   const confirmEarlier = Effect.gen(function* () {
+    // more than one call's a run cannot have had on its way
     const first = parts.filter(({ slice }) => slice.batch.first && slice.from < MAX_COUNT)
     const entries = entriesOf(first, isPending)
     if (settings.onAssign === "write" || entries.length === 0) return
