@@ -9,6 +9,8 @@ import * as Assignment from "../src/internal/kafkajs/consumerAssignment.js"
 const coordinatorMoved = Object.assign(new Error("not the coordinator"), { type: "NOT_COORDINATOR_FOR_GROUP" })
 const connectionClosed = Object.assign(new Error("closed"), { name: "KafkaJSConnectionClosedError", retriable: true })
 
+const silent = () => new Promise<void>(() => {})
+
 /** Brokers take it, unless they are told not to. */
 const nanoseconds = "1700000000000000000"
 
@@ -214,13 +216,14 @@ describe("what a member has in hand", () => {
       const member = yield* setupWith(Duration.millis(200))
       member.join("a", [0])
       member.give(0)
-      member.onHeartbeat(() => new Promise(() => {}))
+      member.onHeartbeat(silent)
+      // some time after the one before
+      yield* Effect.sleep("50 millis")
       yield* member.beat
       assert.isTrue(member.failures[0]?.isRetryable)
     }),
   )
 
-  const silent = () => new Promise<void>(() => {})
   for (const [what, answer] of [
     ["not answered", silent],
     ["refused again and again", () => Promise.reject(connectionClosed)],

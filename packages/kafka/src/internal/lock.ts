@@ -27,11 +27,16 @@ export const make = (): (<A, E, R>(guarded: Effect.Effect<A, E, R>) => Effect.Ef
         waiting.set(self, () => resume(Effect.void))
         grant()
       })
+      const begin = Effect.suspend(() => {
+        if (holder !== undefined || waiting.size > 0) return Effect.zipRight(enter, guarded)
+        holder = self
+        return guarded
+      })
       const leave = Effect.sync(() => {
         waiting.delete(self)
         if (holder === self) holder = undefined
         grant()
       })
-      return Effect.ensuring(Effect.zipRight(enter, guarded), leave)
+      return Effect.ensuring(begin, leave)
     })
 }

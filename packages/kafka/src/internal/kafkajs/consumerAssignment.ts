@@ -10,11 +10,11 @@ import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import type { EachBatchPayload, KafkaMessage, TopicOffsets } from "kafkajs"
 import type { PartitionBatch } from "../../Consumer.js"
 import { KafkaError } from "../../KafkaError.js"
 import type { ConsumerRecord } from "../../KafkaRecord.js"
+import * as lock from "../lock.js"
 import * as Progress from "./consumerProgress.js"
 import { fromMessage } from "./consumerRecord.js"
 import { toKafkaError } from "./errors.js"
@@ -67,7 +67,9 @@ const newJoin: ReadonlyArray<unknown> = [...expelled, "REBALANCE_IN_PROGRESS", "
 
 const typeOf = (cause: unknown): unknown => (cause as { readonly type?: unknown } | undefined)?.type
 
-const commitAgain = Schedule.union(Schedule.exponential("100 millis"), Schedule.spaced("1 second"))
+/** Between attempts to commit, in milliseconds: the first, doubled each time, and the longest. */
+const PAUSE = 100
+const MAX_PAUSE = 1_000
 
 export const make = (settings: Settings): Effect.Effect<Assignment> =>
   Effect.map(Effect.clock, (clock) => {
@@ -123,33 +125,32 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         if (isFirst || membership === undefined) await payload.commitOffsetsIfNecessary({ topics })
         else await settings.commitAtCoordinator(membership, topics)
       }
-      return Effect.suspend(() => within(ends - now(), send, () => unanswered(doing))).pipe(
-        Effect.tapError((cause) => {
-          isFirst = false
-          const type = typeOf(cause)
-          // a rebalance alone is refused only for a moment, while the members are told their partitions
-          if (progress.isHeld() && newJoin.includes(type) && type !== "REBALANCE_IN_PROGRESS") mustJoin(cause)
-          return Effect.void
-        }),
-        Effect.retry({
-          schedule: commitAgain,
-          while: (cause) => {
-            const type = typeOf(cause)
-            if (!progress.isHeld() || expelled.includes(`${type}`) || now() >= ends) return false
-            if (type === "NOT_COORDINATOR_FOR_GROUP") return membership !== undefined
-            return type === "REBALANCE_IN_PROGRESS" || asError(cause).isRetryable
+      const mayBeSentAgain = (cause: unknown) => {
+        const type = typeOf(cause)
+        if (!progress.isHeld() || expelled.includes(`${type}`) || now() >= ends) return false
+        if (type === "NOT_COORDINATOR_FOR_GROUP") return membership !== undefined
+        return type === "REBALANCE_IN_PROGRESS" || asError(cause).isRetryable
+      }
+      const attempt = (pause: number): Effect.Effect<boolean> =>
+        Effect.matchEffect(
+          within(ends - now(), send, () => unanswered(doing)),
+          {
+            onSuccess: () => Effect.succeed(true),
+            onFailure: (cause) => {
+              isFirst = false
+              const needsJoin = newJoin.includes(typeOf(cause))
+              // a rebalance alone is refused only for a moment, while the members are told their partitions
+              if (progress.isHeld() && needsJoin && typeOf(cause) !== "REBALANCE_IN_PROGRESS") mustJoin(cause)
+              if (mayBeSentAgain(cause)) {
+                return Effect.flatMap(Effect.sleep(pause), () => attempt(Math.min(2 * pause, MAX_PAUSE)))
+              }
+              const error = asError(cause)
+              if (progress.isHeld() && !needsJoin && !error.isRetryable) fail(error)
+              return Effect.succeed(false)
+            },
           },
-        }),
-        Effect.match({
-          onSuccess: () => true,
-          onFailure: (cause) => {
-            const error = asError(cause)
-            if (progress.isHeld() && !newJoin.includes(typeOf(cause)) && !error.isRetryable) fail(error)
-            return false
-          },
-        }),
-        Effect.interruptible,
-      )
+        )
+      return Effect.interruptible(attempt(PAUSE))
     }
 
     const abandonAll = () => {
@@ -179,7 +180,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
           resolve()
         })
         const held: InHand = { partition, progress }
-        const turn = Effect.unsafeMakeSemaphore(1)
+        const inTurn = lock.make()
 
         const commitUntil = (until: number): Effect.Effect<boolean> => {
           if (until <= progress.committed()) return Effect.succeed(true)
@@ -212,10 +213,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
           hasMore: BigInt(batch.highWatermark) > end,
           claim: progress.claim,
           commit: (until) =>
-            Effect.suspend(() => commitUntil(Math.min(until, length))).pipe(
-              turn.withPermits(1),
-              Effect.uninterruptible,
-            ),
+            Effect.suspend(() => commitUntil(Math.min(until, length))).pipe(inTurn, Effect.uninterruptible),
           release: Effect.sync(progress.release),
         })
       })
