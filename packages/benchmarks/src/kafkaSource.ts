@@ -21,8 +21,8 @@ type Spelling = (record: object) => string
 /** As `CustomActivity.toJson` has it, which need not be written again. */
 const sentForm: Spelling = JSON.stringify
 
-/** As JavaScript writes a `Date`. */
-const withMilliseconds: Spelling = (record) => JSON.stringify(record).replace("00Z", "00.000Z")
+/** Of which nothing can be passed on. */
+const indented: Spelling = (record) => JSON.stringify(record, null, 1)
 
 /** A topic with so many records, and one for its dead letters. */
 const fill = (count: number, spelling = sentForm) =>
@@ -79,7 +79,7 @@ export const kafkaSource = (count: number, rounds: number): Promise<string> =>
       // a source runs for months, and V8 compiles it in the first second
       const long = 6 * count
       const longBacklog = yield* fill(long)
-      const otherBacklog = yield* fill(long, withMilliseconds)
+      const otherBacklog = yield* fill(long, indented)
       const lanes = table(
         ["records", "calls", "records a call", "records/s", "÷ what 5 calls in flight allow"],
         [yield* withLatency(brokers, backlog, count), yield* withLatency(brokers, small, count / 10)],

@@ -8,13 +8,14 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type { LeadId } from "./Activity.js"
 import { compile } from "./internal/guard.js"
 import * as instant from "./internal/instant.js"
 import { JsonBytes } from "./internal/jsonBytes.js"
-import { fragments, isSentForm } from "./internal/sentForm.js"
+import * as sentForm from "./internal/sentForm.js"
 import { InvalidRequest } from "./MarketoError.js"
 
 /**
@@ -125,24 +126,24 @@ export const writeJson = (json: JsonBytes, self: CustomActivity): InvalidRequest
   }
   if (!isTypeId(activityTypeId)) return invalid("activityTypeId", TYPE_ID)
   if (typeof primaryAttributeValue !== "string") return invalid("primaryAttributeValue", TEXT)
-  json.fragment(fragments.leadId)
+  json.fragment(sentForm.fragments.leadId)
   json.ascii(String(leadId))
-  json.fragment(fragments.activityDate)
+  json.fragment(sentForm.fragments.activityDate)
   json.ascii(formatDateTime(activityDate))
-  json.fragment(fragments.activityTypeId)
+  json.fragment(sentForm.fragments.activityTypeId)
   json.ascii(String(activityTypeId))
-  json.fragment(fragments.primaryAttributeValue)
+  json.fragment(sentForm.fragments.primaryAttributeValue)
   json.string(primaryAttributeValue)
-  json.fragment(fragments.attributes)
+  json.fragment(sentForm.fragments.attributes)
   for (let i = 0; i < attributes.length; i++) {
     const attribute = attributes[i] as { readonly apiName?: unknown; readonly name?: unknown; readonly value: unknown }
     const key = attribute.apiName === undefined ? "name" : "apiName"
     const name = attribute[key]
     if (typeof name !== "string" || name === "") return invalid(`attributes.${i}.${key}`, TEXT)
     if (i > 0) json.byte(COMMA)
-    json.fragment(fragments[key])
+    json.fragment(sentForm.fragments[key])
     json.string(name)
-    json.fragment(fragments.value)
+    json.fragment(sentForm.fragments.value)
     if (!writeValue(json, attribute.value)) {
       return invalid(
         `attributes.${i}.value`,
@@ -151,7 +152,7 @@ export const writeJson = (json: JsonBytes, self: CustomActivity): InvalidRequest
     }
     json.byte(CLOSE_BRACE)
   }
-  json.fragment(fragments.end)
+  json.fragment(sentForm.fragments.end)
   return undefined
 }
 
@@ -326,8 +327,8 @@ const textOf = (bytes: Uint8Array): string => {
 
 /**
  * `fromJson` of UTF-8, for records that are only passed on. Where the bytes are as `toJson` writes them (members in that order, no
- * blanks, `activityDate` in whole seconds of UTC), they are checked in one pass and sent as they are, in place of being read and
- * written again. The bytes must not change afterwards.
+ * blanks, `activityDate` in UTC, with a fraction of a second or without), they are checked in one pass and sent as they are, in place
+ * of being read and written again. The bytes must not change afterwards.
  *
  * @since 0.1.0
  * @category conversions
@@ -335,7 +336,8 @@ const textOf = (bytes: Uint8Array): string => {
 export const fromBytes = (json: Uint8Array): Either.Either<Encoded, InvalidRequest> => {
   const text = textOf(json)
   // decoding drops a byte order mark
-  if (json[0] === OPEN_BRACE && isSentForm(text)) return Either.right(new Checked(json, json))
+  const sent = json[0] === OPEN_BRACE ? sentForm.ofRecord(json, text) : Option.none()
+  if (Option.isSome(sent)) return Either.right(new Checked(sent.value, json))
   return Either.flatMap(fromJson(text), (members) => {
     const encoded = new JsonBytes(json.length)
     const error = writeJson(encoded, members)

@@ -339,7 +339,8 @@ describe("the record of bytes", () => {
       `{${text}`,
       `${text}}`,
       ...["24:00:00", "23:60:00", "23:59:60", "23:59:59"].map((time) => text.replace(/\d\d:\d\d:\d\d/, time)),
-      text.replace("Z", ".5Z"),
+      ...[".5", ".123456789", ".", ".1234567890", ".-1"].map((fraction) => text.replace("Z", `${fraction}Z`)),
+      text.replace(/\d{4}-.*Z/, "1969-12-31T23:59:59.5Z"),
       text.replace("Z", "+01:00"),
     ]
     for (const spelling of spellings) assert.deepStrictEqual(passed(spelling), written(spelling), spelling)
