@@ -48,8 +48,8 @@ export interface Options<E = never, R = never> extends Consumer.Options {
    */
   readonly batch?: CustomActivities.BatchPolicy | undefined
   /**
-   * Calls in flight. A partition is in one of them at a time, and a call's records are committed before the next one of their
-   * partitions. Default: 5. `ApiLimits` bounds them too.
+   * Calls in flight, each with what follows from it: a lane takes its next call when the records of the one before are committed. A
+   * partition is in one call at a time. Default: 5. `ApiLimits` bounds them too.
    */
   readonly concurrency?: number | undefined
   /**
@@ -189,7 +189,7 @@ export const stream = <E = never, R = never>(
           ...gathering,
           firstWait: onAssign === "readBack" ? Duration.toMillis(visibilityDelay) : 0,
         }),
-        begin: (slices, isStopping, onAnswered) => work.make({ ...context, isStopping, onAnswered }, slices),
+        begin: (slices, isStopping) => work.make({ ...context, isStopping }, slices),
         onFailure: (cause) => progress.failCause(cause),
       })
       yield* client.consume(consumer).pipe(

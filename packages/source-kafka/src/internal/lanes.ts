@@ -1,7 +1,6 @@
 /**
- * Calls in flight over the partitions in hand: begins work when a lane is free, and ends it within a limit. A lane is free when
- * its call is answered, so the commit of one call and the next call go together; but no more calls wait for their commit than
- * there are lanes, or a broker that is slow would leave most of what was written uncommitted.
+ * Calls in flight over the partitions in hand: begins work when a lane is free, and ends it within a limit. A lane is free when what
+ * its call has written is committed, so no more than one call's records of each lane can ever be written and not committed.
  */
 import type * as Consumer from "@effect-marketo/kafka/Consumer"
 import type * as Cause from "effect/Cause"
@@ -24,28 +23,19 @@ export interface Lanes<R> {
 export const make = <R>(settings: {
   readonly count: number
   readonly gatherer: Gatherer
-  readonly begin: (slices: ReadonlyArray<Slice>, isStopping: () => boolean, onAnswered: () => void) => Work<R>
+  readonly begin: (slices: ReadonlyArray<Slice>, isStopping: () => boolean) => Work<R>
   readonly onFailure: (cause: Cause.Cause<WorkError>) => Effect.Effect<unknown>
 }): Effect.Effect<Lanes<R>> =>
   Effect.map(Effect.makeLatch(), (changed) => {
     const { gatherer } = settings
     const inFlight = new Map<Work<R>, Fiber.Fiber<void>>()
-    /** Begun and not answered. */
-    let calls = 0
     /** Begun and not ended. */
     let works = 0
     let isStopping = false
 
     const begin = (slices: ReadonlyArray<Slice>) => {
-      let isInLane = true
-      calls++
       works++
-      const leave = () => {
-        if (isInLane) calls--
-        isInLane = false
-        changed.unsafeOpen()
-      }
-      const work = settings.begin(slices, () => isStopping, leave)
+      const work = settings.begin(slices, () => isStopping)
       return work.run.pipe(
         Effect.catchAllCause((cause) => {
           // what is behind the records of a failed call would be committed over them
@@ -57,7 +47,7 @@ export const make = <R>(settings: {
             inFlight.delete(work)
             works--
             gatherer.done(slices, now)
-            leave()
+            changed.unsafeOpen()
           }),
         ),
         Effect.asVoid,
@@ -72,7 +62,7 @@ export const make = <R>(settings: {
       for (;;) {
         changed.unsafeClose()
         const now = yield* Clock.currentTimeMillis
-        const isFree = calls < settings.count && works < 2 * settings.count
+        const isFree = works < settings.count
         const taken = !isStopping && isFree ? gatherer.take(now) : Number.POSITIVE_INFINITY
         if (typeof taken !== "number") yield* begin(taken)
         else yield* Number.isFinite(taken) ? Effect.timeoutOption(changed.await, Duration.millis(taken)) : changed.await

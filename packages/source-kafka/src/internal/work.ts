@@ -44,8 +44,6 @@ export interface Settings<R> {
   readonly report: (progress: Progress) => Effect.Effect<void>
   /** Whether no further work may begin. */
   readonly isStopping: () => boolean
-  /** Marketo has nothing more to do for these records. */
-  readonly onAnswered: () => void
 }
 
 export type WorkError = MarketoError.MarketoError | SourceError
@@ -370,7 +368,6 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     const areDead = fresh.map(({ outcome }) => outcome?._tag === "Dead" && !outcome.cause.mayBeStored)
     fresh = []
     if (!guard.allows(areDead)) return yield* tooMany()
-    if (!hasPending()) settings.onAnswered()
     const letters = entriesOf(claimed(), isDead)
     if (letters.length > 0) yield* deadLetters.write(letters.map((entry) => [entry, entry.outcome.cause]))
     for (const entry of letters) entry.isDone = true
