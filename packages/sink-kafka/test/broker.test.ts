@@ -38,7 +38,7 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
     const expectStored = (expected: ReadonlyArray<ActivitySink.Batch>) =>
       Effect.gen(function* () {
         const texts = expected.flatMap(({ records }) => Chunk.toReadonlyArray(records).map(({ text }) => text))
-        const found = yield* readAll(client, topic)
+        const found = yield* readAll(client, topic, texts.length)
         assert.deepStrictEqual(found.map(({ value }) => textOf(value)).sort(), [...texts].sort())
         const position = new Map(texts.map((text, index) => [text, index]))
         const last = new Map<string, number>()
@@ -174,7 +174,7 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
           (_, n) => `${text.slice(0, -1)},"n":${n},"more":"${"x".repeat(10_000)}"}`,
         )
         yield* writer.write(SinkSuite.batch(subscription, 1, texts))
-        const stored = yield* readAll(client, topic)
+        const stored = yield* readAll(client, topic, texts.length)
         assert.isTrue(stored.map(({ value }) => textOf(value)).join("\n") === texts.join("\n"))
       }
     }),
@@ -200,10 +200,10 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
       const rejectedTopic = `${prefix}-rejected`
       yield* Effect.flatMap(open({ rejectedTopic, tooLarge: "reject" }), ({ write }) => write(one))
       assert.deepStrictEqual(
-        (yield* readAll(client, topic)).map(({ value }) => textOf(value)),
+        (yield* readAll(client, topic, 1)).map(({ value }) => textOf(value)),
         [other],
       )
-      const [rejected] = yield* readAll(client, rejectedTopic)
+      const [rejected] = yield* readAll(client, rejectedTopic, 1)
       assert(rejected !== undefined)
       const head = textOf(rejected.value)
       assert.isTrue(large.startsWith(head))
@@ -214,7 +214,7 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
       // compressed it is small
       const two = SinkSuite.batch(subscription, 2, [large])
       yield* Effect.flatMap(open({ compression: "gzip" }), ({ write }) => write(two))
-      assert.strictEqual((yield* readAll(client, topic)).length, 2)
+      assert.strictEqual((yield* readAll(client, topic, 2)).length, 2)
     }),
   )
 })

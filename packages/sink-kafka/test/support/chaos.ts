@@ -139,7 +139,7 @@ const disturb = (start: Effect.Effect<Copy, never, Scope.Scope>, rounds: number,
 /** What a `read_committed` reader finds, against what the simulator holds. */
 const account = (client: KafkaClient.Service, topic: string, expected: ReadonlyArray<string>) =>
   Effect.gen(function* () {
-    const found = yield* readAll(client, topic)
+    const found = yield* readAll(client, topic, expected.length)
     const position = new Map(expected.map((text, index) => [text, index]))
     const seen = new Set<string>()
     const last = new Map<string, number>()

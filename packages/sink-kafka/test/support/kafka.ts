@@ -60,6 +60,17 @@ export const following = (client: KafkaClient.Service): KafkaClient.Service => {
   }
 }
 
-/** Every committed record of a topic. */
-export const readAll = (client: KafkaClient.Service, topic: string) =>
-  Effect.map(Stream.runCollect(client.read(topic)), Chunk.toReadonlyArray)
+/**
+ * Every committed record of a topic. A commit is answered a moment before readers see it, so this reads until there are `count`, for ten
+ * seconds or so; where nobody knows how many there are, until two reads are alike.
+ */
+export const readAll = (client: KafkaClient.Service, topic: string, count?: number) =>
+  Effect.gen(function* () {
+    let before = -1
+    for (let tries = 0; ; tries++) {
+      const found = Chunk.toReadonlyArray(yield* Stream.runCollect(client.read(topic)))
+      if (count === undefined ? found.length === before : found.length >= count || tries === 100) return found
+      before = found.length
+      if (count !== undefined) yield* Effect.sleep("100 millis")
+    }
+  })
