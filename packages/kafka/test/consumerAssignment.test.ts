@@ -20,14 +20,22 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
     const failures: Array<KafkaError.KafkaError> = []
     const direct: Array<string> = []
     let heartbeat = (): Promise<void> => Promise.resolve()
-    let commit = (): Promise<void> => Promise.resolve()
+    let commit = (_topics: unknown): Promise<void> => Promise.resolve()
+    let elsewhere = (): Promise<void> => Promise.resolve()
     const assignment = yield* Assignment.make({
       topic: "t",
       groupId: "g",
       sessionTimeout,
       rebalanceTimeout: Duration.seconds(150),
-      commitAtCoordinator: async ({ generation, memberId }) => {
-        direct.push(`${memberId}/${generation}`)
+      coordinator: {
+        commit: ({ generation, memberId }) => {
+          direct.push(`commit as ${memberId}/${generation}`)
+          return elsewhere()
+        },
+        heartbeat: ({ generation, memberId }) => {
+          direct.push(`heartbeat as ${memberId}/${generation}`)
+          return elsewhere()
+        },
       },
       offer: (batch) => offered.push(batch),
       fail: (error) => failures.push(error),
@@ -54,17 +62,20 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       resolveOffset: () => {},
       heartbeat: () => heartbeat(),
       pause: () => () => {},
-      commitOffsetsIfNecessary: () => commit(),
+      commitOffsetsIfNecessary: (offsets) => commit(offsets?.topics),
       uncommittedOffsets: () => ({ topics: [] }),
       isRunning: () => true,
       isStale: () => false,
     })
-    /** Gives the member a batch; how the handler of kafkajs ends is the second of the two. */
-    const give = (partition: number) => {
-      const handled = assignment.eachBatch(payload(partition)).then(
+    /** How the handler of kafkajs ends. */
+    const handle = (partition: number): Promise<unknown> =>
+      assignment.eachBatch(payload(partition)).then(
         () => "done",
         (error: unknown) => error,
       )
+    /** Gives the member a batch, with how its handler ends. */
+    const give = (partition: number) => {
+      const handled = handle(partition)
       const batch = offered.at(-1)
       if (batch === undefined) throw new Error("no batch was offered")
       return [batch, handled] as const
@@ -72,6 +83,7 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
     const join = (memberId: string, partitions: ReadonlyArray<number>, requests = 1) => {
       for (let i = 0; i < requests; i++) assignment.askedToJoin()
       assignment.joined(memberId, partitions)
+      assignment.actedAs({ memberId, generation: 7 })
     }
     const workWhole = (partition: number) =>
       Effect.gen(function* () {
@@ -83,6 +95,8 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       })
     return {
       ...assignment,
+      offered,
+      handle,
       give,
       join,
       workWhole,
@@ -93,6 +107,10 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       },
       onCommit: (answer: typeof commit) => {
         commit = answer
+      },
+      /** By the coordinator that is found instead of the one that was joined. */
+      onElsewhere: (answer: typeof elsewhere) => {
+        elsewhere = answer
       },
     }
   })
@@ -175,11 +193,20 @@ describe("what a member has in hand", () => {
     }),
   )
 
+  it.effect("is nothing that was read before kafkajs joined again, of a partition that went elsewhere", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.join("a", [0, 1])
+      member.join("a", [1])
+      assert.strictEqual(yield* Effect.promise(() => member.handle(0)), "done")
+      assert.strictEqual(member.offered.length, 0)
+    }),
+  )
+
   it.effect("is committed where the coordinator has moved to, and joined again afterwards", () =>
     Effect.gen(function* () {
       const member = yield* setup
       member.join("a", [0])
-      member.actedAs({ memberId: "a", generation: 7 })
       const [batch, handled] = member.give(0)
       batch.claim(1)
       member.onCommit(() => Promise.reject(coordinatorMoved))
@@ -190,9 +217,79 @@ describe("what a member has in hand", () => {
       )
       yield* TestClock.adjust("1 second")
       assert.isTrue(yield* Fiber.join(committing))
-      assert.deepStrictEqual(member.direct, ["a/7"])
+      assert.deepStrictEqual(member.direct, ["commit as a/7"])
       assert.isFalse(batch.claim(2))
       assert.strictEqual(yield* Effect.promise(() => handled), coordinatorMoved)
+    }),
+  )
+
+  for (const [what, answer] of [
+    ["that says so", coordinatorMoved],
+    ["that is gone", connectionClosed],
+  ] as const) {
+    it.effect(`after a coordinator ${what}, heartbeats go where it has moved to, until the next join`, () =>
+      Effect.gen(function* () {
+        const member = yield* setup
+        let asked = 0
+        member.onHeartbeat(() => {
+          asked += 1
+          return Promise.reject(answer)
+        })
+        member.join("a", [0])
+        const [batch] = member.give(0)
+        batch.claim(1)
+        yield* member.beat
+        assert.deepStrictEqual(member.direct, [])
+        yield* member.beat
+        assert.deepStrictEqual(member.direct, ["heartbeat as a/7"])
+        assert.strictEqual(asked, 1)
+        member.join("a", [0])
+        yield* member.beat
+        assert.strictEqual(asked, 2)
+        assert.deepStrictEqual(member.failures, [])
+      }),
+    )
+  }
+
+  it.effect("begins when the generation is known: without it no other coordinator would take a commit", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      const commits: Array<unknown> = []
+      let answer = () => {}
+      member.onCommit((topics) => {
+        commits.push(topics)
+        return new Promise((resolve) => {
+          answer = resolve
+        })
+      })
+      member.askedToJoin()
+      member.joined("a", [0, 1])
+      member.handle(0)
+      member.handle(1)
+      assert.deepStrictEqual(commits, [[{ topic: "t", partitions: [{ partition: 0, offset: "10" }] }]])
+      assert.strictEqual(member.offered.length, 0)
+      answer()
+      member.actedAs({ memberId: "a", generation: 7 })
+      yield* Effect.promise(() => Promise.resolve())
+      assert.strictEqual(member.offered.length, 2)
+      member.handle(1)
+      assert.strictEqual(commits.length, 1)
+      assert.strictEqual(member.offered.length, 3)
+    }),
+  )
+
+  it.effect("does not begin where a new join is asked for instead, and begins where nobody answers", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.joined("a", [0])
+      member.onCommit(() => Promise.reject(coordinatorMoved))
+      assert.strictEqual(yield* Effect.promise(() => member.handle(0)), coordinatorMoved)
+      assert.strictEqual(member.offered.length, 0)
+      member.joined("a", [0])
+      member.onCommit(() => Promise.reject(connectionClosed))
+      member.handle(0)
+      yield* Effect.promise(() => new Promise(setImmediate))
+      assert.strictEqual(member.offered.length, 1)
     }),
   )
 
@@ -202,6 +299,7 @@ describe("what a member has in hand", () => {
       member.join("a", [0])
       member.give(0)
       member.onHeartbeat(() => Promise.reject(connectionClosed))
+      member.onElsewhere(() => Promise.reject(connectionClosed))
       yield* TestClock.adjust("29 seconds")
       yield* member.beat
       assert.strictEqual(member.failures.length, 0)
@@ -236,10 +334,12 @@ describe("what a member has in hand", () => {
         batch.claim(2)
         const began = Date.now()
         const sent: Array<number> = []
-        member.onCommit(() => {
+        const refuse = () => {
           sent.push(Date.now() - began)
           return answer()
-        })
+        }
+        member.onCommit(refuse)
+        member.onElsewhere(refuse)
         assert.isFalse(yield* batch.commit(2))
         assert.isAtMost(Math.max(...sent), 510)
         assert.deepStrictEqual(member.failures, [])

@@ -25,11 +25,20 @@ export interface Settings {
   readonly groupId: string
   readonly sessionTimeout: Duration.Duration
   readonly rebalanceTimeout: Duration.Duration
-  /** Commits at whichever broker is the group's coordinator now. */
-  readonly commitAtCoordinator: (membership: Membership, topics: TopicOffsets[]) => Promise<unknown>
+  /** Whichever broker is the group's coordinator now. */
+  readonly coordinator: Coordinator
   readonly offer: (batch: PartitionBatch) => void
   /** Ends the member. */
   readonly fail: (error: KafkaError) => void
+}
+
+/**
+ * kafkajs asks the coordinator that it has joined, also when that is gone; the one that takes over knows the members, takes their
+ * commits, and expels those of whom it hears nothing.
+ */
+export interface Coordinator {
+  readonly commit: (membership: Membership, topics: TopicOffsets[]) => Promise<unknown>
+  readonly heartbeat: (membership: Membership) => Promise<unknown>
 }
 
 /** By what the coordinator knows a member. */
@@ -59,11 +68,15 @@ interface InHand {
   readonly progress: Progress.Progress
 }
 
-/** How the coordinator says that it does not know the member, by the `type` of kafkajs's error. */
+// what a coordinator answers, by the `type` of kafkajs's error
+
+/** It does not know the member. */
 const expelled = ["ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID"]
 
-/** How the coordinator asks for a new join. */
-const newJoin: ReadonlyArray<unknown> = [...expelled, "REBALANCE_IN_PROGRESS", "NOT_COORDINATOR_FOR_GROUP"]
+const NOT_COORDINATOR = "NOT_COORDINATOR_FOR_GROUP"
+
+/** A new join is needed. */
+const newJoin: ReadonlyArray<unknown> = [...expelled, "REBALANCE_IN_PROGRESS", NOT_COORDINATOR]
 
 const typeOf = (cause: unknown): unknown => (cause as { readonly type?: unknown } | undefined)?.type
 
@@ -79,17 +92,21 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
     const rebalanceMillis = Duration.toMillis(settings.rebalanceTimeout)
 
     const inHand = new Set<InHand>()
+    let assigned: ReadonlySet<number> = new Set()
     /** Partitions of which nobody can have worked on more than what is committed. */
     const clean = new Set<number>()
     let memberId: string | undefined
     /** Unknown in a new generation until the first heartbeat or commit. */
     let membership: Membership | undefined
+    let introduced: Promise<void> | undefined
     let joinRequests = 0
     /** That a new join is needed, since when, and kafkajs's error that says so. */
     let rebalance: { readonly error: unknown; readonly since: number } | undefined
     /** kafkajs's, the same one for all batches; it sends nothing before the interval is over. */
     let heartbeat = (): Promise<void> => Promise.resolve()
     let heartbeatAt = 0
+    /** The coordinator that kafkajs has joined did not answer, or is not the coordinator any more. */
+    let hasMoved = false
     let isEnding = false
     let onDrained = () => {}
     const drained = new Promise<void>((resolve) => {
@@ -110,9 +127,18 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
     }
 
     /**
-     * kafkajs commits at the coordinator that it has joined, also when that is gone; the one that takes over knows the members
-     * and takes their commits.
+     * Commits what is committed already, for kafkajs to tell the generation before work begins: without it nothing can be
+     * committed where the coordinator has moved to.
      */
+    const introduce = ({ batch, commitOffsetsIfNecessary }: EachBatchPayload): Promise<void> => {
+      const { partition } = batch
+      const offset = batch.firstOffset()
+      if (offset === null) return Promise.resolve()
+      return commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] }).catch((cause) => {
+        if (newJoin.includes(typeOf(cause))) throw cause
+      })
+    }
+
     const commit = (payload: EachBatchPayload, progress: Progress.Progress, offset: bigint): Effect.Effect<boolean> => {
       const { partition } = payload.batch
       const topics = [{ topic, partitions: [{ partition, offset: offset.toString() }] }]
@@ -123,12 +149,12 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
       let isFirst = true
       const send = async () => {
         if (isFirst || membership === undefined) await payload.commitOffsetsIfNecessary({ topics })
-        else await settings.commitAtCoordinator(membership, topics)
+        else await settings.coordinator.commit(membership, topics)
       }
       const mayBeSentAgain = (cause: unknown) => {
         const type = typeOf(cause)
         if (!progress.isHeld() || expelled.includes(`${type}`) || now() >= ends) return false
-        if (type === "NOT_COORDINATOR_FOR_GROUP") return membership !== undefined
+        if (type === NOT_COORDINATOR) return membership !== undefined
         return type === "REBALANCE_IN_PROGRESS" || asError(cause).isRetryable
       }
       const attempt = (pause: number): Effect.Effect<boolean> =>
@@ -222,17 +248,21 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
       if (rebalance !== undefined) throw rebalance.error
     }
 
-    const beat = Effect.tryPromise({ try: () => heartbeat(), catch: (cause) => cause }).pipe(
-      Effect.timeoutFail({ duration: settings.sessionTimeout, onTimeout: () => unanswered(staying) }),
+    const sendHeartbeat = () =>
+      hasMoved && membership !== undefined ? settings.coordinator.heartbeat(membership) : heartbeat()
+
+    const beat = within<unknown>(sessionMillis, sendHeartbeat, () => unanswered(staying)).pipe(
       Effect.match({
         onSuccess: () => {
           heartbeatAt = now()
         },
         onFailure: (cause) => {
           if (newJoin.includes(typeOf(cause))) {
+            if (typeOf(cause) === NOT_COORDINATOR) hasMoved = true
             heartbeatAt = now()
             mustJoin(cause)
           } else {
+            hasMoved = true
             const error = toKafkaError(staying, cause)
             if (!error.isRetryable || now() - heartbeatAt > sessionMillis) fail(error)
           }
@@ -245,9 +275,15 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
 
     return {
       eachBatch: async (payload) => {
+        // a read that was under way while kafkajs joined may bring what is somebody else's by now
+        const isOurs = () => payload.isRunning() && !payload.isStale() && assigned.has(payload.batch.partition)
+        if (membership === undefined && rebalance === undefined && !isEnding && isOurs()) {
+          introduced ??= introduce(payload)
+          await introduced
+        }
         // kafkajs would fetch the same again and again
         if (isEnding) return drained
-        if (!payload.isRunning() || payload.isStale()) return
+        if (!isOurs()) return
         throwRebalance()
         heartbeat = payload.heartbeat
         await open(payload)
@@ -263,8 +299,11 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         for (const partition of clean) if (!kept.has(partition)) clean.delete(partition)
         // kafkajs may join while handlers run, when a partition moves to another broker
         for (const { partition, progress } of inHand) if (!kept.has(partition)) progress.lose()
+        assigned = new Set(partitions)
         memberId = id
         membership = undefined
+        introduced = undefined
+        hasMoved = false
         joinRequests = 0
         rebalance = undefined
       },

@@ -25,6 +25,11 @@ export interface Settings {
   readonly partitions: number
 }
 
+/** What every broker of kafkajs has, and its types leave out. */
+interface Coordinator extends Broker {
+  heartbeat(request: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>
+}
+
 /** A read waits this long for new records, and the end of the stream for the read. */
 const maxWait = 500
 
@@ -54,7 +59,7 @@ export const run = (
     const fail = (error: KafkaError) => Deferred.unsafeDone(failure, Effect.fail(error))
 
     const kafka = yield* connection.open("steady")
-    let findCoordinator = (): Promise<Broker> => Promise.reject(new Error("no member yet"))
+    let findCoordinator = (): Promise<Coordinator> => Promise.reject(new Error("no member yet"))
     const consumer = kafka.consumer({
       groupId,
       sessionTimeout: Duration.toMillis(sessionTimeout),
@@ -66,7 +71,7 @@ export const run = (
       // the default, which is given what finds the coordinator
       partitionAssigners: [
         (config) => {
-          findCoordinator = () => config.cluster.findGroupCoordinator({ groupId })
+          findCoordinator = () => config.cluster.findGroupCoordinator({ groupId }) as Promise<Coordinator>
           return PartitionAssigners.roundRobin(config)
         },
       ],
@@ -77,9 +82,11 @@ export const run = (
       groupId,
       sessionTimeout,
       rebalanceTimeout,
-      commitAtCoordinator: async ({ generation, memberId }, topics) => {
-        const coordinator = await findCoordinator()
-        await coordinator.offsetCommit({ groupId, groupGenerationId: generation, memberId, topics })
+      coordinator: {
+        commit: async ({ generation, memberId }, topics) =>
+          (await findCoordinator()).offsetCommit({ groupId, groupGenerationId: generation, memberId, topics }),
+        heartbeat: async ({ generation, memberId }) =>
+          (await findCoordinator()).heartbeat({ groupId, groupGenerationId: generation, memberId }),
       },
       offer,
       fail,
