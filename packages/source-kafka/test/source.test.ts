@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CustomActivities, MarketoError } from "@effect-marketo/core"
-import { KafkaClient, KafkaError, type KafkaRecord, Partitioner } from "@effect-marketo/kafka"
+import { type Consumer, KafkaClient, KafkaError, type KafkaRecord, Partitioner } from "@effect-marketo/kafka"
 import { Simulator } from "@effect-marketo/simulator"
 import { CustomActivitySource, DeadLetter, type Progress } from "@effect-marketo/source-kafka"
 import {
@@ -58,6 +58,13 @@ const source = <E = never, R = never>(
 /** Time goes on by itself, a second at a time. */
 const flowing = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.raceFirst(effect, Effect.forever(Effect.zipRight(Effect.yieldNow(), TestClock.adjust("1 seconds"))))
+
+/** Something about each batch is another. */
+const withBatches = (change: (batch: Consumer.PartitionBatch) => Partial<Consumer.PartitionBatch>) =>
+  Effect.updateService(KafkaClient.KafkaClient, (client) => ({
+    ...client,
+    consume: (options) => Stream.map(client.consume(options), (batch) => ({ ...batch, ...change(batch) })),
+  }))
 
 const letters = (topic: string) =>
   Effect.flatMap(KafkaClient.KafkaClient, (client) =>
@@ -150,18 +157,9 @@ describe("a call", () => {
           place,
           range(1_200).map((n) => ({ ...record(n), key: keys[n % 4] ?? "" })),
         )
-        const client = yield* KafkaClient.KafkaClient
-        const slow: KafkaClient.Service = {
-          ...client,
-          consume: (options) =>
-            Stream.map(client.consume(options), (batch) => ({
-              ...batch,
-              commit: (until) => Effect.delay(batch.commit(until), "1 minutes"),
-            })),
-        }
         const begun = yield* Clock.currentTimeMillis
-        yield* flowing(
-          Effect.provideService(take(1_200)(source(place, { concurrency: 2 })), KafkaClient.KafkaClient, slow),
+        yield* flowing(take(1_200)(source(place, { concurrency: 2 }))).pipe(
+          withBatches((batch) => ({ commit: (until) => Effect.delay(batch.commit(until), "1 minutes") })),
         )
         const minutes = (yield* addCalls).map(({ at }) => Math.floor((at - begun) / 60_000))
         assert.deepStrictEqual(minutes, [0, 0, 1, 1])
@@ -203,19 +201,13 @@ it.effect("a batch that cannot be read ends the stream, which does not stand sti
   Effect.gen(function* () {
     const place = yield* topics("broken", 1)
     yield* fill(place, [record(1)])
-    const client = yield* KafkaClient.KafkaClient
-    const broken: KafkaClient.Service = {
-      ...client,
-      consume: (options) =>
-        Stream.map(client.consume(options), (batch) => ({
-          ...batch,
-          valueAt: () => {
-            throw new Error("broken")
-          },
-        })),
-    }
-    const exit = yield* Effect.exit(
-      flowing(Effect.provideService(take(1)(source(place)), KafkaClient.KafkaClient, broken)),
+    const exit = yield* flowing(take(1)(source(place))).pipe(
+      withBatches(() => ({
+        valueAt: () => {
+          throw new Error("broken")
+        },
+      })),
+      Effect.exit,
     )
     assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
   }).pipe(Effect.provide(layer())),
