@@ -92,9 +92,9 @@ export class Losses {
   }
 }
 
-/** Waits for something that has no event, for at most 20 seconds. */
+/** Waits for something that has no event, for at most a minute. */
 export const until = (condition: () => boolean): Effect.Effect<void> =>
   Effect.repeat(Effect.sleep("20 millis"), { until: condition }).pipe(
-    Effect.timeoutFail({ duration: "20 seconds", onTimeout: () => new Error(`waited in vain for ${condition}`) }),
+    Effect.timeoutFail({ duration: "1 minutes", onTimeout: () => new Error(`waited in vain for ${condition}`) }),
     Effect.orDie,
   )

@@ -54,131 +54,101 @@ const inOrder = (ndjson: string): number => {
 }
 
 describe("Main.runMain with StdoutSink", () => {
-  it.scopedLive(
-    "stdout has the records and nothing else, stderr the logs",
-    () =>
-      Effect.gen(function* () {
-        const { code, stderr, stdout } = yield* run("10")
-        assert.strictEqual(inOrder(stdout), 3000)
-        assert.match(stderr, /started[\s\S]*released/)
-        assert.strictEqual(code, 0)
-      }),
-    30_000,
+  it.scopedLive("stdout has the records and nothing else, stderr the logs", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run("10")
+      assert.strictEqual(inOrder(stdout), 3000)
+      assert.match(stderr, /started[\s\S]*released/)
+      assert.strictEqual(code, 0)
+    }),
   )
 
-  it.scopedLive(
-    "ends in silence under `| head -n 3`",
-    () =>
-      Effect.gen(function* () {
-        const { code, stderr, stdout } = yield* run("100000", (w) => `${w} | head -n 3`)
-        assert.strictEqual(inOrder(stdout), 3)
-        assert.strictEqual(code, 0)
-        assert.deepStrictEqual(messages(stderr), ["started", "released"])
-      }),
-    30_000,
+  it.scopedLive("ends in silence under `| head -n 3`", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run("100000", (w) => `${w} | head -n 3`)
+      assert.strictEqual(inOrder(stdout), 3)
+      assert.strictEqual(code, 0)
+      assert.deepStrictEqual(messages(stderr), ["started", "released"])
+    }),
   )
 
-  it.scopedLive(
-    "ends in silence when nobody ever reads",
-    () =>
-      Effect.gen(function* () {
-        const { code, stderr } = yield* run("1", (w) => `${w} | true`)
-        assert.strictEqual(code, 0)
-        assert.deepStrictEqual(messages(stderr), ["started", "released"])
-      }),
-    30_000,
+  it.scopedLive("ends in silence when nobody ever reads", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* run("1", (w) => `${w} | true`)
+      assert.strictEqual(code, 0)
+      assert.deepStrictEqual(messages(stderr), ["started", "released"])
+    }),
   )
 
-  it.scopedLive(
-    "waits for a slow reader with memory that does not grow, and loses nothing",
-    () =>
-      Effect.gen(function* () {
-        const { code, stderr, stdout } = yield* run("2000", (w) => `${w} | { sleep 2; cat; } | wc -lc`)
-        assert.match(stdout, /^\s*600000 \s*39\d{7}\s*$/) // 390 MB
-        assert.isBelow(Number(/peak (\d+) MB/.exec(stderr)?.[1]), 350)
-        assert.strictEqual(code, 0)
-      }),
-    60_000,
+  it.scopedLive("waits for a slow reader with memory that does not grow, and loses nothing", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run("2000", (w) => `${w} | { sleep 2; cat; } | wc -lc`)
+      assert.match(stdout, /^\s*600000 \s*39\d{7}\s*$/) // 390 MB
+      assert.isBelow(Number(/peak (\d+) MB/.exec(stderr)?.[1]), 350)
+      assert.strictEqual(code, 0)
+    }),
   )
 
-  it.scopedLive(
-    "writes a file whole",
-    () =>
-      Effect.gen(function* () {
-        const { code, stdout } = yield* run("10", (w) => `${w} > "$DIR/out"; cat "$DIR/out"`)
-        assert.strictEqual(inOrder(stdout), 3000)
-        assert.strictEqual(code, 0)
-      }),
-    30_000,
+  it.scopedLive("writes a file whole", () =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* run("10", (w) => `${w} > "$DIR/out"; cat "$DIR/out"`)
+      assert.strictEqual(inOrder(stdout), 3000)
+      assert.strictEqual(code, 0)
+    }),
   )
 
-  it.scopedLive(
-    "a file that takes a part of a batch is an error, in one line",
-    () =>
-      Effect.gen(function* () {
-        const { code, stderr } = yield* run("1", (w) => `ulimit -f 100; ${w} > "$DIR/out"`) // 1 KB each; the batch has 200
-        assert.strictEqual(code, 1)
-        assert.deepStrictEqual(messages(stderr).slice(0, 2), ["started", "released"])
-        assert.match(stderr, /\nstdout: the output takes no more \(EFBIG\)[^\n]*\n$/)
-      }),
-    30_000,
+  it.scopedLive("a file that takes a part of a batch is an error, in one line", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* run("1", (w) => `ulimit -f 100; ${w} > "$DIR/out"`) // 1 KB each; the batch has 200
+      assert.strictEqual(code, 1)
+      assert.deepStrictEqual(messages(stderr).slice(0, 2), ["started", "released"])
+      assert.match(stderr, /\nstdout: the output takes no more \(EFBIG\)[^\n]*\n$/)
+    }),
   )
 
-  it.scopedLive(
-    "a device that takes nothing is an error, in one line",
-    () =>
-      Effect.gen(function* () {
-        const { code, stderr } = yield* run("10", (w) => `${w} > /dev/full`)
-        assert.strictEqual(code, 1)
-        assert.match(stderr, /\nstdout: the output takes no more \(ENOSPC\)[^\n]*\n$/)
-      }),
-    30_000,
+  it.scopedLive("a device that takes nothing is an error, in one line", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* run("10", (w) => `${w} > /dev/full`)
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /\nstdout: the output takes no more \(ENOSPC\)[^\n]*\n$/)
+    }),
   )
 
-  it.scopedLive(
-    "an expected failure is one line on stderr, with its cause, and exit code 1",
-    () =>
-      Effect.gen(function* () {
-        const { code, stderr } = yield* run("1 fail", (w) => `${w} > /dev/null`)
-        assert.strictEqual(code, 1)
-        assert.match(stderr, /released\nthe page cannot be read: connection reset\n$/)
-      }),
-    30_000,
+  it.scopedLive("an expected failure is one line on stderr, with its cause, and exit code 1", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* run("1 fail", (w) => `${w} > /dev/null`)
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /released\nthe page cannot be read: connection reset\n$/)
+    }),
   )
 
-  it.scopedLive(
-    "a defect comes with its trace",
-    () =>
-      Effect.gen(function* () {
-        const { code, stderr } = yield* run("1 die", (w) => `${w} > /dev/null`)
-        assert.strictEqual(code, 1)
-        assert.match(stderr, /Error: a bug\n {4}at /)
-      }),
-    30_000,
+  it.scopedLive("a defect comes with its trace", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* run("1 die", (w) => `${w} > /dev/null`)
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /Error: a bug\n {4}at /)
+    }),
   )
 
   for (const [signal, expected] of [
     ["SIGINT", 130],
     ["SIGTERM", 143],
   ] as const) {
-    it.scopedLive(
-      `${signal} runs the finalisers and exits with ${expected}`,
-      () =>
-        Effect.gen(function* () {
-          const child = spawn(process.execPath, [...node, "1", "wait"], { cwd, stdio: ["ignore", "ignore", "pipe"] })
-          yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
-          let stderr = ""
-          const code = yield* Effect.async<number | null>((resume) => {
-            child.stderr.on("data", (chunk) => {
-              stderr += String(chunk)
-              if (stderr.includes("peak") && !child.killed) child.kill(signal)
-            })
-            child.on("close", (exitCode) => resume(Effect.succeed(exitCode)))
+    it.scopedLive(`${signal} runs the finalisers and exits with ${expected}`, () =>
+      Effect.gen(function* () {
+        const child = spawn(process.execPath, [...node, "1", "wait"], { cwd, stdio: ["ignore", "ignore", "pipe"] })
+        yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
+        let stderr = ""
+        const code = yield* Effect.async<number | null>((resume) => {
+          child.stderr.on("data", (chunk) => {
+            stderr += String(chunk)
+            if (stderr.includes("peak") && !child.killed) child.kill(signal)
           })
-          assert.strictEqual(code, expected)
-          assert.match(stderr, /released/)
-        }),
-      30_000,
+          child.on("close", (exitCode) => resume(Effect.succeed(exitCode)))
+        })
+        assert.strictEqual(code, expected)
+        assert.match(stderr, /released/)
+      }),
     )
   }
 })
