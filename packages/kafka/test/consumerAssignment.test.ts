@@ -3,11 +3,17 @@ import type { Consumer, KafkaError } from "@effect-marketo/kafka"
 import { Duration, Effect, Fiber, Option, TestClock } from "effect"
 import type { EachBatchPayload } from "kafkajs"
 import * as Assignment from "../src/internal/kafkajs/consumerAssignment.js"
+import * as Membership from "../src/internal/kafkajs/consumerMembership.js"
 
 // what a real group does once in months: joins that cross each other, coordinators that move, members that forget a claim
 
 const coordinatorMoved = Object.assign(new Error("not the coordinator"), { type: "NOT_COORDINATOR_FOR_GROUP" })
 const connectionClosed = Object.assign(new Error("closed"), { name: "KafkaJSConnectionClosedError", retriable: true })
+
+const expelled = Object.assign(new Error("not a member"), { type: "UNKNOWN_MEMBER_ID" })
+
+/** Promises that need no time have been followed. */
+const settled = Effect.promise(() => new Promise(setImmediate))
 
 const silent = () => new Promise<void>(() => {})
 
@@ -22,44 +28,54 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
     let heartbeat = (): Promise<void> => Promise.resolve()
     let commit = (_topics: unknown): Promise<void> => Promise.resolve()
     let elsewhere = (): Promise<void> => Promise.resolve()
+    const clock = yield* Effect.clock
+    const membership = Membership.make({
+      sessionTimeout,
+      findCoordinator: async () => ({
+        offsetCommit: ({ groupGenerationId, memberId }) => {
+          direct.push(`commit as ${memberId}/${groupGenerationId}`)
+          return elsewhere()
+        },
+        heartbeat: ({ groupGenerationId, memberId }) => {
+          direct.push(`heartbeat as ${memberId}/${groupGenerationId}`)
+          return elsewhere()
+        },
+      }),
+      now: () => clock.unsafeCurrentTimeMillis(),
+    })
     const assignment = yield* Assignment.make({
       topic: "t",
       groupId: "g",
       sessionTimeout,
       rebalanceTimeout: Duration.seconds(150),
-      coordinator: {
-        commit: ({ generation, memberId }) => {
-          direct.push(`commit as ${memberId}/${generation}`)
-          return elsewhere()
-        },
-        heartbeat: ({ generation, memberId }) => {
-          direct.push(`heartbeat as ${memberId}/${generation}`)
-          return elsewhere()
-        },
-      },
+      membership,
       offer: (batch) => offered.push(batch),
       fail: (error) => failures.push(error),
     })
-    const payload = (partition: number): EachBatchPayload => ({
+    /** From where kafkajs reads on in each partition. */
+    const positions = new Map<number, number>()
+    const payload = (partition: number, from = positions.get(partition) ?? 10): EachBatchPayload => ({
       batch: {
         topic: "t",
         partition,
-        highWatermark: "12",
-        messages: ["10", "11"].map((offset) => ({
+        highWatermark: `${from + 2}`,
+        messages: [from, from + 1].map((offset) => ({
           key: null,
           value: null,
-          timestamp: offset === "11" ? nanoseconds : "0",
+          timestamp: offset === from ? "0" : nanoseconds,
           attributes: 0,
-          offset,
+          offset: `${offset}`,
           headers: {},
         })),
         isEmpty: () => false,
-        firstOffset: () => "10",
-        lastOffset: () => "11",
+        firstOffset: () => `${from}`,
+        lastOffset: () => `${from + 1}`,
         offsetLag: () => "0",
         offsetLagLow: () => "0",
       },
-      resolveOffset: () => {},
+      resolveOffset: (offset) => {
+        positions.set(partition, 1 + Number(offset))
+      },
       heartbeat: () => heartbeat(),
       pause: () => () => {},
       commitOffsetsIfNecessary: (offsets) => commit(offsets?.topics),
@@ -68,8 +84,8 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       isStale: () => false,
     })
     /** How the handler of kafkajs ends. */
-    const handle = (partition: number): Promise<unknown> =>
-      assignment.eachBatch(payload(partition)).then(
+    const handle = (partition: number, from?: number): Promise<unknown> =>
+      assignment.eachBatch(payload(partition, from)).then(
         () => "done",
         (error: unknown) => error,
       )
@@ -80,10 +96,15 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       if (batch === undefined) throw new Error("no batch was offered")
       return [batch, handled] as const
     }
-    const join = (memberId: string, partitions: ReadonlyArray<number>, requests = 1) => {
-      for (let i = 0; i < requests; i++) assignment.askedToJoin()
+    const actedAs = (memberId: string) => membership.actedAs({ groupId: "g", groupGenerationId: 7, memberId })
+    const joinedUnknown = (memberId: string, partitions: ReadonlyArray<number>, requests = 1) => {
+      membership.joinBegins()
+      for (let i = 0; i < requests; i++) membership.joinAnswered()
       assignment.joined(memberId, partitions)
-      assignment.actedAs({ memberId, generation: 7 })
+    }
+    const join: typeof joinedUnknown = (memberId, partitions, requests) => {
+      joinedUnknown(memberId, partitions, requests)
+      actedAs(memberId)
     }
     const workWhole = (partition: number) =>
       Effect.gen(function* () {
@@ -98,6 +119,9 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       offered,
       handle,
       give,
+      actedAs,
+      joinBegins: membership.joinBegins,
+      joinedUnknown,
       join,
       workWhole,
       failures,
@@ -227,7 +251,7 @@ describe("what a member has in hand", () => {
     ["that says so", coordinatorMoved],
     ["that is gone", connectionClosed],
   ] as const) {
-    it.effect(`after a coordinator ${what}, heartbeats go where it has moved to, until the next join`, () =>
+    it.effect(`after a coordinator ${what} heartbeats go where it has moved to, and a new join is asked for`, () =>
       Effect.gen(function* () {
         const member = yield* setup
         let asked = 0
@@ -236,14 +260,18 @@ describe("what a member has in hand", () => {
           return Promise.reject(answer)
         })
         member.join("a", [0])
-        const [batch] = member.give(0)
+        const [batch, handled] = member.give(0)
         batch.claim(1)
         yield* member.beat
         assert.deepStrictEqual(member.direct, [])
         yield* member.beat
         assert.deepStrictEqual(member.direct, ["heartbeat as a/7"])
         assert.strictEqual(asked, 1)
+        assert.isFalse(batch.claim(2))
+        assert.isTrue(yield* batch.commit(1))
+        assert.include(yield* Effect.promise(() => handled), { type: "NOT_COORDINATOR_FOR_GROUP" })
         member.join("a", [0])
+        member.give(0)
         yield* member.beat
         assert.strictEqual(asked, 2)
         assert.deepStrictEqual(member.failures, [])
@@ -262,15 +290,15 @@ describe("what a member has in hand", () => {
           answer = resolve
         })
       })
-      member.askedToJoin()
-      member.joined("a", [0, 1])
+      member.joinedUnknown("a", [0, 1])
       member.handle(0)
       member.handle(1)
+      yield* settled
       assert.deepStrictEqual(commits, [[{ topic: "t", partitions: [{ partition: 0, offset: "10" }] }]])
       assert.strictEqual(member.offered.length, 0)
       answer()
-      member.actedAs({ memberId: "a", generation: 7 })
-      yield* Effect.promise(() => Promise.resolve())
+      member.actedAs("a")
+      yield* settled
       assert.strictEqual(member.offered.length, 2)
       member.handle(1)
       assert.strictEqual(commits.length, 1)
@@ -278,18 +306,146 @@ describe("what a member has in hand", () => {
     }),
   )
 
-  it.effect("does not begin where a new join is asked for instead, and begins where nobody answers", () =>
+  it.effect("does not begin where the coordinator asks for a new join, or does not answer", () =>
     Effect.gen(function* () {
       const member = yield* setup
-      member.joined("a", [0])
+      member.joinedUnknown("a", [0])
       member.onCommit(() => Promise.reject(coordinatorMoved))
       assert.strictEqual(yield* Effect.promise(() => member.handle(0)), coordinatorMoved)
-      assert.strictEqual(member.offered.length, 0)
-      member.joined("a", [0])
+      member.joinedUnknown("a", [0])
       member.onCommit(() => Promise.reject(connectionClosed))
+      assert.strictEqual(yield* Effect.promise(() => member.handle(0)), "done")
+      assert.isTrue(member.failures[0]?.isRetryable)
+      assert.strictEqual(member.offered.length, 0)
+    }),
+  )
+
+  it.effect("does not begin where the coordinator was not heard of for long, and says that it has forgotten us", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.join("a", [0])
+      member.onHeartbeat(() => Promise.reject(connectionClosed))
+      member.onElsewhere(() => Promise.reject(expelled))
+      yield* TestClock.adjust("16 seconds")
+      assert.strictEqual(yield* Effect.promise(() => member.handle(0)), expelled)
+      assert.deepStrictEqual(member.direct, ["heartbeat as a/7"])
+      assert.strictEqual(member.offered.length, 0)
+    }),
+  )
+
+  it.effect("begins in the generation in which it was read, or is read again", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.joinedUnknown("a", [0])
+      let refuse = () => {}
+      member.onCommit(
+        () =>
+          new Promise((_, reject) => {
+            refuse = () => reject(expelled)
+          }),
+      )
+      const handled = member.handle(0)
+      yield* settled
+      member.join("a", [0])
+      refuse()
+      assert.strictEqual(yield* Effect.promise(() => handled), "done")
+      assert.strictEqual(member.offered.length, 0)
       member.handle(0)
-      yield* Effect.promise(() => new Promise(setImmediate))
       assert.strictEqual(member.offered.length, 1)
+    }),
+  )
+
+  it.effect("is not what was committed while it was read beside; where records are gone it is", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.join("a", [0])
+      yield* member.workWhole(0)
+      assert.strictEqual(yield* Effect.promise(() => member.handle(0, 10)), "done")
+      assert.strictEqual(member.offered.length, 1)
+      member.handle(0, 5)
+      assert.strictEqual(member.offered.length, 2)
+    }),
+  )
+
+  it.effect("is committed in the generation that a join beside the work ends in", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.join("a", [0])
+      const [batch] = member.give(0)
+      batch.claim(2)
+      let commits = 0
+      member.onCommit(() => {
+        commits += 1
+        return Promise.resolve()
+      })
+      member.joinBegins()
+      const committing = yield* Effect.fork(batch.commit(2))
+      yield* settled
+      assert.strictEqual(commits, 0)
+      member.join("a", [0])
+      assert.isTrue(yield* Fiber.join(committing))
+      assert.strictEqual(commits, 1)
+      assert.deepStrictEqual(member.direct, [])
+    }),
+  )
+
+  it.effect("is committed again when a join has overtaken the commit, unless its partition went elsewhere", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.join("a", [0, 1])
+      const refusals: Array<() => void> = []
+      member.onCommit(() => new Promise((_, reject) => refusals.push(() => reject(expelled))))
+      const [kept] = member.give(0)
+      const [gone] = member.give(1)
+      kept.claim(2)
+      gone.claim(2)
+      const committing = yield* Effect.fork(Effect.all([kept.commit(2), gone.commit(2)], { concurrency: "unbounded" }))
+      yield* settled
+      member.onCommit(() => Promise.resolve())
+      member.join("a", [0])
+      for (const refuse of refusals) refuse()
+      assert.deepStrictEqual(yield* Fiber.join(committing), [true, false])
+      assert.deepStrictEqual(member.failures, [])
+    }),
+  )
+
+  it.live("is committed in the old generation when kafkajs has given up to join", () =>
+    Effect.gen(function* () {
+      const member = yield* setupWith(Duration.millis(300))
+      member.join("a", [0])
+      const [batch] = member.give(0)
+      batch.claim(2)
+      member.joinBegins()
+      const began = Date.now()
+      assert.isTrue(yield* batch.commit(2))
+      assert.isAtLeast(Date.now() - began, 100)
+    }),
+  )
+
+  it.effect("sends no heartbeat while kafkajs joins, and does not hear the answer to one of before", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      member.join("a", [0])
+      const [batch] = member.give(0)
+      let refuse = () => {}
+      let beats = 0
+      member.onHeartbeat(() => {
+        beats += 1
+        return new Promise((_, reject) => {
+          refuse = () => reject(expelled)
+        })
+      })
+      const beating = yield* Effect.fork(member.beat)
+      yield* settled
+      member.joinBegins()
+      const waiting = yield* Effect.fork(member.beat)
+      yield* settled
+      assert.strictEqual(beats, 1)
+      member.join("a", [0])
+      refuse()
+      yield* Fiber.join(beating)
+      yield* Fiber.interrupt(waiting)
+      assert.isTrue(batch.claim(1))
     }),
   )
 
@@ -309,16 +465,19 @@ describe("what a member has in hand", () => {
     }),
   )
 
-  it.live("ends the member, to be replaced, when a heartbeat is not answered at all", () =>
+  it.live("ends the member, to be replaced, when no heartbeat is answered at all", () =>
     Effect.gen(function* () {
-      const member = yield* setupWith(Duration.millis(200))
+      const member = yield* setupWith(Duration.millis(300))
       member.join("a", [0])
       member.give(0)
       member.onHeartbeat(silent)
-      // some time after the one before
-      yield* Effect.sleep("50 millis")
-      yield* member.beat
+      member.onElsewhere(silent)
+      const began = Date.now()
+      yield* Effect.repeat(member.beat, { until: () => member.failures.length > 0 })
       assert.isTrue(member.failures[0]?.isRetryable)
+      assert.isAtLeast(Date.now() - began, 300)
+      // the first is given up early enough for another coordinator to be asked
+      assert.isAtLeast(member.direct.length, 2)
     }),
   )
 

@@ -69,7 +69,8 @@ export interface Connection {
   readonly persist: <A, R>(doing: string, attempt: Effect.Effect<A, KafkaError, R>) => Effect.Effect<A, KafkaError, R>
 }
 
-export const { AssignerProtocol, CompressionTypes, ConfigResourceTypes, PartitionAssigners } = kafkajs
+export const { AssignerProtocol, CompressionTypes, ConfigResourceTypes, KafkaJSProtocolError, PartitionAssigners } =
+  kafkajs
 
 /** A topic that was made a moment ago is not known to all brokers yet. */
 const topicAppears = Schedule.intersect(Schedule.spaced("100 millis"), Schedule.recurs(4))

@@ -10,51 +10,32 @@ import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { EachBatchPayload, KafkaMessage, TopicOffsets } from "kafkajs"
+import type { Batch, EachBatchPayload, KafkaMessage } from "kafkajs"
 import type { PartitionBatch } from "../../Consumer.js"
 import { KafkaError } from "../../KafkaError.js"
 import type { ConsumerRecord } from "../../KafkaRecord.js"
 import * as lock from "../lock.js"
+import { KafkaJSProtocolError } from "./connection.js"
+import { isExpelled, type Membership, NOT_COORDINATOR, needsJoin, REBALANCING, typeOf } from "./consumerMembership.js"
 import * as Progress from "./consumerProgress.js"
 import { fromMessage } from "./consumerRecord.js"
 import { toKafkaError } from "./errors.js"
-import { within } from "./within.js"
 
 export interface Settings {
   readonly topic: string
   readonly groupId: string
   readonly sessionTimeout: Duration.Duration
   readonly rebalanceTimeout: Duration.Duration
-  /** Whichever broker is the group's coordinator now. */
-  readonly coordinator: Coordinator
+  readonly membership: Membership
   readonly offer: (batch: PartitionBatch) => void
   /** Ends the member. */
   readonly fail: (error: KafkaError) => void
 }
 
-/**
- * kafkajs asks the coordinator that it has joined, also when that is gone; the one that takes over knows the members, takes their
- * commits, and expels those of whom it hears nothing.
- */
-export interface Coordinator {
-  readonly commit: (membership: Membership, topics: TopicOffsets[]) => Promise<unknown>
-  readonly heartbeat: (membership: Membership) => Promise<unknown>
-}
-
-/** By what the coordinator knows a member. */
-export interface Membership {
-  readonly memberId: string
-  readonly generation: number
-}
-
 export interface Assignment {
   /** The handler for kafkajs. */
   readonly eachBatch: (payload: EachBatchPayload) => Promise<void>
-  /** A request to join the group was answered. */
-  readonly askedToJoin: () => void
   readonly joined: (memberId: string, partitions: ReadonlyArray<number>) => void
-  /** kafkajs tells the generation not when it has joined, but with what it does as a member. */
-  readonly actedAs: (membership: Membership) => void
   /** While batches are in hand kafkajs leaves the heartbeats to us. */
   readonly isBusy: () => boolean
   /** Sends a heartbeat when one is due and batches are in hand. To be run a few times in each interval. */
@@ -68,17 +49,9 @@ interface InHand {
   readonly progress: Progress.Progress
 }
 
-// what a coordinator answers, by the `type` of kafkajs's error
-
-/** It does not know the member. */
-const expelled = ["ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID"]
-
-const NOT_COORDINATOR = "NOT_COORDINATOR_FOR_GROUP"
-
-/** A new join is needed. */
-const newJoin: ReadonlyArray<unknown> = [...expelled, "REBALANCE_IN_PROGRESS", NOT_COORDINATOR]
-
-const typeOf = (cause: unknown): unknown => (cause as { readonly type?: unknown } | undefined)?.type
+const coordinatorHasMoved = Object.assign(new Error("the coordinator of the group has moved"), {
+  type: NOT_COORDINATOR,
+})
 
 /** Between attempts to commit, in milliseconds: the first, doubled each time, and the longest. */
 const PAUSE = 100
@@ -86,7 +59,7 @@ const MAX_PAUSE = 1_000
 
 export const make = (settings: Settings): Effect.Effect<Assignment> =>
   Effect.map(Effect.clock, (clock) => {
-    const { fail, groupId, topic } = settings
+    const { fail, groupId, membership, topic } = settings
     const now = () => clock.unsafeCurrentTimeMillis()
     const sessionMillis = Duration.toMillis(settings.sessionTimeout)
     const rebalanceMillis = Duration.toMillis(settings.rebalanceTimeout)
@@ -95,18 +68,14 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
     let assigned: ReadonlySet<number> = new Set()
     /** Partitions of which nobody can have worked on more than what is committed. */
     const clean = new Set<number>()
-    let memberId: string | undefined
-    /** Unknown in a new generation until the first heartbeat or commit. */
-    let membership: Membership | undefined
-    let introduced: Promise<void> | undefined
-    let joinRequests = 0
+    /** Up to where partitions are committed. */
+    const committed = new Map<number, bigint>()
     /** That a new join is needed, since when, and kafkajs's error that says so. */
     let rebalance: { readonly error: unknown; readonly since: number } | undefined
     /** kafkajs's, the same one for all batches; it sends nothing before the interval is over. */
     let heartbeat = (): Promise<void> => Promise.resolve()
     let heartbeatAt = 0
-    /** The coordinator that kafkajs has joined did not answer, or is not the coordinator any more. */
-    let hasMoved = false
+    let confirming: Promise<void> | undefined
     let isEnding = false
     let onDrained = () => {}
     const drained = new Promise<void>((resolve) => {
@@ -126,57 +95,82 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
       for (const { progress } of inHand) progress.close()
     }
 
-    /**
-     * Commits what is committed already, for kafkajs to tell the generation before work begins: without it nothing can be
-     * committed where the coordinator has moved to.
-     */
-    const introduce = ({ batch, commitOffsetsIfNecessary }: EachBatchPayload): Promise<void> => {
-      const { partition } = batch
-      const offset = batch.firstOffset()
-      if (offset === null) return Promise.resolve()
-      return commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] }).catch((cause) => {
-        if (newJoin.includes(typeOf(cause))) throw cause
-      })
+    /** kafkajs notices only when it is told. */
+    const joinWhereItHasMoved = () => {
+      if (!membership.hasMoved() || rebalance !== undefined) return
+      mustJoin(new KafkaJSProtocolError(coordinatorHasMoved))
     }
 
     const commit = (payload: EachBatchPayload, progress: Progress.Progress, offset: bigint): Effect.Effect<boolean> => {
       const { partition } = payload.batch
       const topics = [{ topic, partitions: [{ partition, offset: offset.toString() }] }]
       const doing = `cannot commit partition ${partition} of topic ${topic}`
-      const asError = (cause: unknown) => toKafkaError(doing, cause)
-      // when nobody has answered for that long, the session is over
-      const ends = now() + sessionMillis
-      let isFirst = true
-      const send = async () => {
-        if (isFirst || membership === undefined) await payload.commitOffsetsIfNecessary({ topics })
-        else await settings.coordinator.commit(membership, topics)
-      }
-      const mayBeSentAgain = (cause: unknown) => {
-        const type = typeOf(cause)
-        if (!progress.isHeld() || expelled.includes(`${type}`) || now() >= ends) return false
-        if (type === NOT_COORDINATOR) return membership !== undefined
-        return type === "REBALANCE_IN_PROGRESS" || asError(cause).isRetryable
-      }
-      const attempt = (pause: number): Effect.Effect<boolean> =>
+      const mayBeSentAgain = (cause: unknown) =>
+        typeOf(cause) === NOT_COORDINATOR
+          ? membership.generationIsKnown()
+          : !isExpelled(cause) && (typeOf(cause) === REBALANCING || toKafkaError(doing, cause).isRetryable)
+
+      const attempt = (giveUp: number, until: number, pause: number): Effect.Effect<boolean> =>
         Effect.matchEffect(
-          within(ends - now(), send, () => unanswered(doing)),
+          membership.ask({
+            viaKafkajs: () => payload.commitOffsetsIfNecessary({ topics }),
+            direct: (coordinator, identity) => coordinator.offsetCommit({ ...identity, topics }),
+            unanswered: () => unanswered(doing),
+            until,
+          }),
           {
-            onSuccess: () => Effect.succeed(true),
-            onFailure: (cause) => {
-              isFirst = false
-              const needsJoin = newJoin.includes(typeOf(cause))
+            onSuccess: () => {
+              joinWhereItHasMoved()
+              return Effect.succeed(true)
+            },
+            onFailure: ({ cause, isOutdated }) => {
+              if (!progress.isHeld()) return Effect.succeed(false)
+              if (isOutdated) return begin(giveUp)
               // a rebalance alone is refused only for a moment, while the members are told their partitions
-              if (progress.isHeld() && needsJoin && typeOf(cause) !== "REBALANCE_IN_PROGRESS") mustJoin(cause)
-              if (mayBeSentAgain(cause)) {
-                return Effect.flatMap(Effect.sleep(pause), () => attempt(Math.min(2 * pause, MAX_PAUSE)))
+              if (needsJoin(cause) && typeOf(cause) !== REBALANCING) mustJoin(cause)
+              if (now() < until && mayBeSentAgain(cause)) {
+                return Effect.flatMap(Effect.sleep(pause), () => attempt(giveUp, until, Math.min(2 * pause, MAX_PAUSE)))
               }
-              const error = asError(cause)
-              if (progress.isHeld() && !needsJoin && !error.isRetryable) fail(error)
+              const error = toKafkaError(doing, cause)
+              if (!needsJoin(cause) && !error.isRetryable) fail(error)
               return Effect.succeed(false)
             },
           },
         )
-      return Effect.interruptible(attempt(PAUSE))
+      // when nobody has answered for that long the session is over, except in a join
+      const begin = (giveUp: number): Effect.Effect<boolean> =>
+        Effect.suspend(() =>
+          now() < giveUp ? attempt(giveUp, Math.min(giveUp, now() + sessionMillis), PAUSE) : Effect.succeed(false),
+        )
+      return Effect.interruptible(begin(now() + rebalanceMillis))
+    }
+
+    /**
+     * Before work begins: the coordinator may have forgotten us while there was nothing to do. In a new generation it is a commit of what is
+     * committed already, for kafkajs to tell which one it is: without that nothing can be committed elsewhere.
+     */
+    const confirm = (payload: EachBatchPayload): Promise<void> => {
+      const { batch } = payload
+      const offset = batch.firstOffset()
+      const topics = offset === null ? [] : [{ topic, partitions: [{ partition: batch.partition, offset }] }]
+      const ask = membership.ask({
+        viaKafkajs: () =>
+          membership.generationIsKnown() ? payload.heartbeat() : payload.commitOffsetsIfNecessary({ topics }),
+        direct: (coordinator, identity) => coordinator.heartbeat(identity),
+        unanswered: () => unanswered(staying),
+      })
+      return ask.pipe(
+        Effect.retry({ times: 1, while: ({ cause, isOutdated }) => !isOutdated && !needsJoin(cause) }),
+        Effect.match({
+          onSuccess: joinWhereItHasMoved,
+          onFailure: ({ cause, isOutdated }) => {
+            if (isOutdated) return
+            if (needsJoin(cause)) mustJoin(cause)
+            else fail(toKafkaError(staying, cause))
+          },
+        }),
+        Effect.runPromise,
+      )
     }
 
     const abandonAll = () => {
@@ -216,8 +210,11 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
             progress.isHeld() ? commit(payload, progress, next) : Effect.succeed(false),
             (isCommitted) => {
               if (!isCommitted) progress.lose()
-              // from where kafkajs reads on
-              else if (progress.isHeld()) payload.resolveOffset((next - 1n).toString())
+              else if (progress.isHeld()) {
+                committed.set(partition, next)
+                // from where kafkajs reads on
+                payload.resolveOffset((next - 1n).toString())
+              }
               progress.handBack(until, isCommitted)
               return isCommitted
             },
@@ -244,71 +241,80 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         })
       })
 
+    /**
+     * Whether a read brings again what was committed meanwhile, as one of two brokers may do when a partition moves from one to the other.
+     * Refused once: it may begin there because records are gone.
+     */
+    const wasCommitted = (batch: Batch): boolean => {
+      const until = committed.get(batch.partition)
+      committed.delete(batch.partition)
+      return until !== undefined && BigInt(batch.firstOffset() ?? until) < until
+    }
+
     const throwRebalance = () => {
       if (rebalance !== undefined) throw rebalance.error
     }
 
-    const sendHeartbeat = () =>
-      hasMoved && membership !== undefined ? settings.coordinator.heartbeat(membership) : heartbeat()
-
-    const beat = within<unknown>(sessionMillis, sendHeartbeat, () => unanswered(staying)).pipe(
-      Effect.match({
-        onSuccess: () => {
-          heartbeatAt = now()
-        },
-        onFailure: (cause) => {
-          if (newJoin.includes(typeOf(cause))) {
-            if (typeOf(cause) === NOT_COORDINATOR) hasMoved = true
+    const beat = membership
+      .ask({
+        viaKafkajs: () => heartbeat(),
+        direct: (coordinator, identity) => coordinator.heartbeat(identity),
+        unanswered: () => unanswered(staying),
+      })
+      .pipe(
+        Effect.match({
+          onSuccess: () => {
             heartbeatAt = now()
-            mustJoin(cause)
-          } else {
-            hasMoved = true
-            const error = toKafkaError(staying, cause)
-            if (!error.isRetryable || now() - heartbeatAt > sessionMillis) fail(error)
-          }
-        },
-      }),
-      Effect.tap(() => {
-        if (rebalance !== undefined && now() - rebalance.since > rebalanceMillis) abandonAll()
-      }),
-    )
+            joinWhereItHasMoved()
+          },
+          onFailure: ({ cause, isOutdated }) => {
+            if (isOutdated) return
+            if (needsJoin(cause)) {
+              heartbeatAt = now()
+              mustJoin(cause)
+            } else {
+              const error = toKafkaError(staying, cause)
+              if (!error.isRetryable || now() - heartbeatAt > sessionMillis) fail(error)
+            }
+          },
+        }),
+        Effect.tap(() => {
+          if (rebalance !== undefined && now() - rebalance.since > rebalanceMillis) abandonAll()
+        }),
+      )
 
     return {
       eachBatch: async (payload) => {
+        const { batch } = payload
         // a read that was under way while kafkajs joined may bring what is somebody else's by now
-        const isOurs = () => payload.isRunning() && !payload.isStale() && assigned.has(payload.batch.partition)
-        if (membership === undefined && rebalance === undefined && !isEnding && isOurs()) {
-          introduced ??= introduce(payload)
-          await introduced
+        const isOurs = () => payload.isRunning() && !payload.isStale() && assigned.has(batch.partition)
+        if (wasCommitted(batch)) return
+        const joins = membership.joins()
+        if (!isEnding && rebalance === undefined && isOurs() && !membership.isConfirmed()) {
+          confirming ??= confirm(payload).finally(() => {
+            confirming = undefined
+          })
+          await confirming
         }
         // kafkajs would fetch the same again and again
         if (isEnding) return drained
         if (!isOurs()) return
         throwRebalance()
+        // it is read again in the generation that has begun meanwhile, or by another member
+        if (membership.joins() !== joins || !membership.isConfirmed()) return
         heartbeat = payload.heartbeat
         await open(payload)
         throwRebalance()
       },
-      askedToJoin: () => {
-        joinRequests += 1
-      },
-      joined: (id, partitions) => {
-        // the generation that follows ours directly: nobody can have had the partitions in between
-        const isNext = id === memberId && joinRequests === 1
+      joined: (memberId, partitions) => {
+        const isNext = membership.joined(memberId)
         const kept = new Set(isNext ? partitions : [])
         for (const partition of clean) if (!kept.has(partition)) clean.delete(partition)
+        for (const partition of committed.keys()) if (!kept.has(partition)) committed.delete(partition)
         // kafkajs may join while handlers run, when a partition moves to another broker
         for (const { partition, progress } of inHand) if (!kept.has(partition)) progress.lose()
         assigned = new Set(partitions)
-        memberId = id
-        membership = undefined
-        introduced = undefined
-        hasMoved = false
-        joinRequests = 0
         rebalance = undefined
-      },
-      actedAs: (current) => {
-        membership = current
       },
       isBusy: () => inHand.size > 0,
       beat: Effect.when(beat, () => inHand.size > 0),

@@ -12,6 +12,7 @@ import type { PartitionBatch } from "../../Consumer.js"
 import { KafkaError } from "../../KafkaError.js"
 import { type Connection, PartitionAssigners } from "./connection.js"
 import * as Assignment from "./consumerAssignment.js"
+import * as Membership from "./consumerMembership.js"
 import { toKafkaError } from "./errors.js"
 
 export interface Settings {
@@ -23,11 +24,6 @@ export interface Settings {
   readonly rebalanceTimeout: Duration.Duration
   /** Of the topic. */
   readonly partitions: number
-}
-
-/** What every broker of kafkajs has, and its types leave out. */
-interface Coordinator extends Broker {
-  heartbeat(request: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>
 }
 
 /** A read waits this long for new records, and the end of the stream for the read. */
@@ -59,7 +55,12 @@ export const run = (
     const fail = (error: KafkaError) => Deferred.unsafeDone(failure, Effect.fail(error))
 
     const kafka = yield* connection.open("steady")
-    let findCoordinator = (): Promise<Coordinator> => Promise.reject(new Error("no member yet"))
+    let findCoordinator = (): Promise<Membership.Coordinator> => Promise.reject(new Error("no member yet"))
+    const membership = Membership.make({
+      sessionTimeout,
+      findCoordinator: () => findCoordinator(),
+      now: () => clock.unsafeCurrentTimeMillis(),
+    })
     const consumer = kafka.consumer({
       groupId,
       sessionTimeout: Duration.toMillis(sessionTimeout),
@@ -68,11 +69,19 @@ export const run = (
       ...readSize(partitions),
       maxWaitTimeInMs: maxWait,
       allowAutoTopicCreation: false,
-      // the default, which is given what finds the coordinator
+      // the default; it is given what finds the coordinator, and asked for its part of each request to join
       partitionAssigners: [
         (config) => {
-          findCoordinator = () => config.cluster.findGroupCoordinator({ groupId }) as Promise<Coordinator>
-          return PartitionAssigners.roundRobin(config)
+          const assigner = PartitionAssigners.roundRobin(config)
+          findCoordinator = () =>
+            config.cluster.findGroupCoordinator({ groupId }) as Promise<Broker & Membership.Coordinator>
+          return {
+            ...assigner,
+            protocol: (subscription) => {
+              membership.joinBegins()
+              return assigner.protocol(subscription)
+            },
+          }
         },
       ],
       retry: { ...connection.retry("steady"), restartOnFailure: () => Promise.resolve(false) },
@@ -82,12 +91,7 @@ export const run = (
       groupId,
       sessionTimeout,
       rebalanceTimeout,
-      coordinator: {
-        commit: async ({ generation, memberId }, topics) =>
-          (await findCoordinator()).offsetCommit({ groupId, groupGenerationId: generation, memberId, topics }),
-        heartbeat: async ({ generation, memberId }) =>
-          (await findCoordinator()).heartbeat({ groupId, groupGenerationId: generation, memberId }),
-      },
+      membership,
       offer,
       fail,
     })
@@ -96,28 +100,30 @@ export const run = (
     let heardAt = clock.unsafeCurrentTimeMillis()
     consumer.on(consumer.events.REQUEST, ({ payload }) => {
       heardAt = clock.unsafeCurrentTimeMillis()
-      if (payload.apiName === "JoinGroup") assignment.askedToJoin()
+      if (payload.apiName === "JoinGroup") membership.joinAnswered()
     })
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       assignment.joined(payload.memberId, payload.memberAssignment[topic] ?? [])
       onJoined()
     })
     const acted = ({ payload }: ConsumerHeartbeatEvent | ConsumerCommitOffsetsEvent) =>
-      assignment.actedAs({ memberId: payload.memberId, generation: payload.groupGenerationId })
+      membership.actedAs({ groupId, groupGenerationId: payload.groupGenerationId, memberId: payload.memberId })
     consumer.on(consumer.events.HEARTBEAT, acted)
     consumer.on(consumer.events.COMMIT_OFFSETS, acted)
     consumer.on(consumer.events.CRASH, ({ payload }) =>
       fail(toKafkaError(`cannot consume topic ${topic} as group ${groupId}`, payload.error)),
     )
     // kafkajs goes on with the connection, and after a cut in the middle of an answer it cannot read from it any more
-    consumer.on(consumer.events.REQUEST_TIMEOUT, ({ payload }) =>
+    consumer.on(consumer.events.REQUEST_TIMEOUT, ({ payload }) => {
+      // it waits on the connection behind a request to join, which may last as long as a rebalance
+      if (membership.isJoining() && !["Fetch", "JoinGroup", "SyncGroup"].includes(payload.apiName)) return
       fail(
         new KafkaError({
           reason: "Unavailable",
           description: `cannot consume topic ${topic} as group ${groupId}: ${payload.broker} does not answer ${payload.apiName}`,
         }),
-      ),
-    )
+      )
+    })
 
     /** Resolves when the first join has succeeded or failed; before that `stop` would do nothing. */
     let started: Promise<void> = Promise.resolve()
