@@ -83,7 +83,7 @@ export interface Options {
   readonly sasl?: Sasl | undefined
   /** Default: false. */
   readonly tls?: boolean | Tls | undefined
-  /** Limit on one connection, and on signing in. Default: 10 seconds. */
+  /** Limit on one connection and on signing in, after which another one of the brokers is asked. Default: 10 seconds. */
   readonly connectTimeout?: Duration.Duration | undefined
   /** Limit on one answer, of a commit too. Default: 30 seconds. */
   readonly requestTimeout?: Duration.Duration | undefined

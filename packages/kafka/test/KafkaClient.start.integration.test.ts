@@ -1,11 +1,11 @@
 import * as net from "node:net"
 import { afterAll, assert, beforeAll, it } from "@effect/vitest"
 import { Broker } from "@effect-marketo/kafka-broker"
-import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
+import { describeWithKafka, describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Chunk, Duration, Effect, Exit, Redacted, Scope, Stream } from "effect"
 import kafkajs from "kafkajs"
 import { KafkaClient, type KafkaError } from "../src/index.js"
-import { fill, Ledger, member, until, workThrough } from "./consumerKit.js"
+import { fill, Ledger, member, unique, until, workThrough } from "./consumerKit.js"
 import { fresh, newTopic, send, text } from "./contract.js"
 
 const { AclOperationTypes: Operation, AclPermissionTypes, AclResourceTypes: Resource, ResourcePatternTypes } = kafkajs
@@ -212,17 +212,45 @@ describeWithOwnKafka("signing in", () => {
   )
 })
 
+/** Accepts connections, and says nothing. */
+const silentBroker = Effect.acquireRelease(
+  Effect.async<net.Server>((resume) => {
+    const server = net.createServer().listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+  }),
+  (server) => Effect.sync(() => server.close()),
+).pipe(Effect.map((server) => `127.0.0.1:${(server.address() as net.AddressInfo).port}`))
+
+describeWithKafka("with a broker among others that is silent", (brokers) => {
+  it.scopedLive("everything begins at another one", () =>
+    Effect.gen(function* () {
+      const silent = yield* silentBroker
+      const topic = unique("silent")
+      const times = { connectTimeout: Duration.seconds(2), requestTimeout: Duration.seconds(5) }
+      yield* Effect.gen(function* () {
+        const kafka = yield* KafkaClient.KafkaClient
+        yield* kafka.createTopic({ name: topic })
+        const to = { topic, partition: 0 }
+        yield* (yield* kafka.producer()).send(to, [{ key: null, value: "one" }])
+        const transactional = yield* kafka.transactionalProducer({ transactionalId: topic })
+        yield* transactional.transaction((transaction) => transaction.send(to, [{ key: null, value: "two" }]))
+        assert.strictEqual(Chunk.size(yield* Stream.runCollect(kafka.read(topic))), 2)
+        const ledger = new Ledger()
+        yield* Effect.raceFirst(
+          member({ topic, groupId: topic }, (batch) =>
+            workThrough(batch, (records) => Effect.sync(() => ledger.add(records))),
+          ),
+          until(() => ledger.size === 2),
+        )
+      }).pipe(Effect.provide(KafkaClient.layer({ brokers: [silent, ...brokers], ...times })))
+    }),
+  )
+})
+
 it.scopedLive("brokers that refuse, are silent or do not exist are one error within startTimeout", () =>
   Effect.gen(function* () {
-    const silent = yield* Effect.acquireRelease(
-      Effect.async<net.Server>((resume) => {
-        const server = net.createServer().listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-      }),
-      (server) => Effect.sync(() => server.close()),
-    )
-    const { port } = silent.address() as net.AddressInfo
+    const silent = yield* silentBroker
     const [refusing, quiet, unknown] = yield* Effect.all(
-      [["127.0.0.1:1"], [`127.0.0.1:${port}`], ["nowhere.invalid:9092"]].map((brokers) => startError({ brokers })),
+      [["127.0.0.1:1"], [silent], ["nowhere.invalid:9092"]].map((brokers) => startError({ brokers })),
       { concurrency: "unbounded" },
     )
     assert.deepStrictEqual([refusing?.reason, refusing?.code], ["Unavailable", "ECONNREFUSED"])

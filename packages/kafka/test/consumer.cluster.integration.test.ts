@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { KafkaClient } from "@effect-marketo/kafka"
+import { type Consumer, KafkaClient } from "@effect-marketo/kafka"
 import { Broker, type BrokerError } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Duration, Effect, Option } from "effect"
@@ -25,7 +25,8 @@ const COUNT = 24_000
 const disturbed = ({
   disturb,
   during,
-}: {
+  ...options
+}: Partial<Consumer.Options> & {
   readonly disturb: (cluster: Broker.Service) => Effect.Effect<void, BrokerError.BrokerError>
   readonly during: Duration.DurationInput
 }) =>
@@ -39,7 +40,7 @@ const disturbed = ({
     let pace: Duration.DurationInput = "10 millis"
     yield* Effect.gen(function* () {
       const join = (name: string) =>
-        member({ topic, groupId: topic, ...quick }, (batch) =>
+        member({ topic, groupId: topic, ...quick, ...options }, (batch) =>
           workThrough(batch, (records) =>
             Effect.sync(() => atWork.add(name)).pipe(
               Effect.zipRight(Effect.suspend(() => Effect.sleep(pace))),
@@ -90,6 +91,15 @@ describeWithOwnKafka("consuming from three nodes", () => {
     disturbed({
       during: "12 seconds",
       disturb: (cluster) => Effect.flatMap(coordinatorOf(cluster), cluster.stop),
+    }),
+  )
+
+  it.scopedLive("the same when the coordinator falls silent", () =>
+    disturbed({
+      // time for a commit that nobody answers, and one where the coordinator has moved to
+      sessionTimeout: "9 seconds",
+      during: "15 seconds",
+      disturb: (cluster) => Effect.flatMap(coordinatorOf(cluster), (node) => cluster.kill(node, "SIGSTOP")),
     }),
   )
 

@@ -92,9 +92,9 @@ export class Losses {
   }
 }
 
-/** Waits for something that has no event, for at most a minute. */
+/** Waits for something that has no event, for at most 100 seconds. */
 export const until = (condition: () => boolean): Effect.Effect<void> =>
   Effect.repeat(Effect.sleep("20 millis"), { until: condition }).pipe(
-    Effect.timeoutFail({ duration: "1 minutes", onTimeout: () => new Error(`waited in vain for ${condition}`) }),
+    Effect.timeoutFail({ duration: "100 seconds", onTimeout: () => new Error(`waited in vain for ${condition}`) }),
     Effect.orDie,
   )

@@ -48,6 +48,7 @@ describe("a failure of kafkajs", () => {
     assert.strictEqual(reasonOf(connection("ECONNREFUSED")), "Unavailable")
     assert.strictEqual(reasonOf(connection("DEPTH_ZERO_SELF_SIGNED_CERT")), "Misconfigured") // though "retriable"
     assert.strictEqual(reasonOf(connection("EUNHEARD")), "Unavailable")
+    assert.strictEqual(reasonOf(make("KafkaJSNonRetriableError", new Error("Broker not connected"))), "Unavailable")
   })
 
   it("has no name in kafkajs when the broker is newer", () => {

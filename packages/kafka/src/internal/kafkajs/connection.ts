@@ -50,7 +50,8 @@ export interface Connection {
   readonly retry: (policy: Policy) => RetryOptions
   /**
    * A kafkajs client of one's own. When the scope closes its sockets are destroyed and it cannot connect any more: after
-   * `disconnect()` alone, what kafkajs still retries would connect again, and send.
+   * `disconnect()` alone, what kafkajs still retries would connect again, and send. When one cannot be connected the next one begins
+   * with another broker: of one that accepts connections and says nothing kafkajs does not get away.
    */
   readonly open: (policy: Policy) => Effect.Effect<Kafka, never, Scope.Scope>
   /**
@@ -63,6 +64,11 @@ export interface Connection {
     call: () => Promise<A>,
     late?: "Unavailable" | "OutcomeUnknown",
   ) => Effect.Effect<A, KafkaError>
+  /** Connects a consumer, a producer or an admin. One that fails is not to be used again. */
+  readonly connect: (
+    doing: string,
+    client: { readonly connect: () => Promise<void> },
+  ) => Effect.Effect<void, KafkaError>
   /** The same with an admin of its own, again and again while the cluster is unavailable, for at most the start limit. */
   readonly admin: <A>(doing: string, call: (admin: Admin) => Promise<A>) => Effect.Effect<A, KafkaError>
   /** Tries again while the cluster is unavailable, for at most the start limit; then fails as it did the last time. */
@@ -80,7 +86,7 @@ export const goodbye = 1000
 
 const keepAlive = 60_000
 
-const connect: SocketFactory = ({ host, onConnect, port, tls: options }) => {
+const openSocket: SocketFactory = ({ host, onConnect, port, tls: options }) => {
   const socket =
     options === undefined
       ? net.connect({ host, port }, onConnect)
@@ -115,7 +121,7 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
       start: Duration.toMillis(options.startTimeout ?? "30 seconds"),
       delivery: Duration.toMillis(options.deliveryTimeout ?? "2 minutes"),
     }
-    const socketFactory = transport.socketFactory ?? connect
+    const socketFactory = transport.socketFactory ?? openSocket
     const secure = tlsOptions === false ? undefined : tlsOf(tlsOptions)
 
     const retry = (policy: Policy): RetryOptions => ({
@@ -123,11 +129,12 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
       retries: policy === "once" ? 0 : triesWithin(limits.delivery),
     })
 
+    let first = 0
     const openUnsafe = (policy: Policy) => {
       const sockets = new Set<net.Socket>()
       let closed = false
       const kafka = new kafkajs.Kafka({
-        brokers: [...options.brokers],
+        brokers: [...options.brokers.slice(first), ...options.brokers.slice(0, first)],
         clientId,
         ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
         ...(secure === undefined ? {} : { ssl: secure }),
@@ -174,6 +181,16 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
         (cause) => toKafkaError(doing, cause),
       )
 
+    const connect: Connection["connect"] = (doing, client) =>
+      // before kafkajs gives up on the broker's first answer: it then takes itself for connected
+      attempt(doing, Math.min(limits.connect, limits.request, limits.start), () => client.connect()).pipe(
+        Effect.tapError(() =>
+          Effect.sync(() => {
+            first = (first + 1) % options.brokers.length
+          }),
+        ),
+      )
+
     const persist: Connection["persist"] = (doing, effect) =>
       Effect.suspend(() => {
         let last: KafkaError | undefined
@@ -202,11 +219,11 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
             yield* Effect.addFinalizer(() =>
               Effect.ignore(attempt("cannot disconnect", goodbye, () => client.disconnect())),
             )
-            yield* attempt(doing, limits.start, () => client.connect())
+            yield* connect(doing, client)
             return yield* attempt(doing, limits.start, () => call(client))
           }),
         ).pipe(Effect.retry({ schedule: topicAppears, while: (error) => error.reason === "UnknownTopic" })),
       )
 
-    return { clientId, limits, retry, open, attempt, admin, persist }
+    return { clientId, limits, retry, open, attempt, connect, admin, persist }
   })

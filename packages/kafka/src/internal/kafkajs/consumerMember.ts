@@ -157,10 +157,10 @@ export const run = (
     yield* Effect.addFinalizer(() => assignment.drain)
 
     const doing = `cannot join group ${groupId} of topic ${topic}`
-    yield* connection.attempt(doing, connection.limits.start, async () => {
-      await consumer.connect()
-      await consumer.subscribe({ topic, fromBeginning: from === "earliest" })
-    })
+    yield* connection.connect(doing, consumer)
+    yield* connection.attempt(doing, connection.limits.start, () =>
+      consumer.subscribe({ topic, fromBeginning: from === "earliest" }),
+    )
     started = consumer
       .run({
         autoCommit: false,

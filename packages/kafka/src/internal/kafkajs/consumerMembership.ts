@@ -5,6 +5,7 @@
  * their commits, and expels those of whom it hears nothing. And kafkajs may join beside running handlers: what is sent in the old
  * generation then waits on the connection behind the request to join, and is refused once that is answered.
  */
+import { setTimeout } from "node:timers/promises"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Broker } from "kafkajs"
@@ -146,9 +147,12 @@ export const make = ({ findCoordinator, now, sessionTimeout }: Settings): Member
           const known = hasMoved ? identity : undefined
           const ends = Math.min(until, now() + patience)
           const askDirectly = async (as: Identity) => {
-            const coordinator = await findCoordinator()
+            // kafkajs asks a broker at random, which may be one that is silent
+            let coordinator: Coordinator | undefined
+            do coordinator = await Promise.race([findCoordinator(), setTimeout(patience / 4, undefined)])
+            while (coordinator === undefined && now() < ends)
             // not behind what was sent since
-            if (now() >= ends) throw unanswered()
+            if (coordinator === undefined || now() >= ends) throw unanswered()
             await direct(coordinator, as)
             confirmedAt = now()
           }

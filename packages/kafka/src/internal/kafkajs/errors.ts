@@ -179,6 +179,9 @@ const codeOf = ({ code, message, type }: Failure): string | undefined => {
 const isStateException = ({ message }: Failure) =>
   /transaction state exception|ongoing transaction/i.test(String(message))
 
+/** A plain error: kafkajs has taken a broker to which its connection has failed meanwhile, or is under way still. */
+const isNotConnected = ({ message }: Failure) => message === "Broker not connected"
+
 /** `doing` says what was tried, and where: "cannot send to …". */
 export const toKafkaError = (doing: string, cause: unknown): KafkaError => {
   if (cause instanceof KafkaError) return cause
@@ -189,7 +192,9 @@ export const toKafkaError = (doing: string, cause: unknown): KafkaError => {
   const meaning = meanings[code ?? name ?? ""] ?? {
     reason: failures.some(isStateException)
       ? "ProducerSpent"
-      : failures[0]?.retriable === true || failures[0]?.name === "KafkaJSNumberOfRetriesExceeded"
+      : failures[0]?.retriable === true ||
+          failures[0]?.name === "KafkaJSNumberOfRetriesExceeded" ||
+          failures.some(isNotConnected)
         ? "Unavailable"
         : "Misconfigured",
   }

@@ -58,18 +58,19 @@ const opened = <A>(
   options: Partial<TransactionalProducerOptions>,
   start: (producer: KafkajsProducer) => Promise<A>,
 ) =>
-  Effect.gen(function* () {
-    const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-    const close = Scope.close(scope, Exit.void)
-    const producer = yield* Scope.extend(open(connection, policy, options), scope)
-    const started = yield* connection
-      .persist(
-        doing,
-        connection.attempt(doing, connection.limits.start, () => start(producer)),
-      )
-      .pipe(Effect.onError(() => close))
-    return { producer, started, close }
-  })
+  connection.persist(
+    doing,
+    Effect.gen(function* () {
+      const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+      const close = Scope.close(scope, Exit.void)
+      return yield* Effect.gen(function* () {
+        const producer = yield* Scope.extend(open(connection, policy, options), scope)
+        yield* connection.connect(doing, producer)
+        const started = yield* connection.attempt(doing, connection.limits.start, () => start(producer))
+        return { producer, started, close }
+      }).pipe(Effect.onError(() => close))
+    }),
+  )
 
 const place = ({ partition, topic }: TopicPartition) => `partition ${partition} of topic ${topic}`
 
@@ -140,7 +141,7 @@ export const make = (
     const current = yield* SynchronizedRef.make(Option.none<Connected>())
 
     const connect: Effect.Effect<Connected, KafkaError> = Scope.extend(
-      opened(connection, "cannot start a producer", "steady", {}, (producer) => producer.connect()),
+      opened(connection, "cannot start a producer", "steady", {}, () => Promise.resolve()),
       scope,
     )
 
@@ -200,10 +201,7 @@ export const makeTransactional = (
       `cannot start the producer of transactional id ${transactionalId}`,
       "transactional",
       { transactionalId, transactionTimeout },
-      async (producer) => {
-        await producer.connect()
-        return producer.transaction()
-      },
+      (producer) => producer.transaction(),
     )
     let kept: Transaction | undefined = started
 

@@ -128,6 +128,7 @@ export const make =
               })
               .pipe(Effect.ignore),
           )
+          yield* connection.connect(doing, consumer)
           yield* connection.attempt(doing, connection.limits.start, async () => {
             consumer.on(consumer.events.CRASH, ({ payload }) => {
               Deferred.unsafeDone(done, Effect.fail(toKafkaError(doing, payload.error)))
@@ -140,7 +141,6 @@ export const make =
               moveTo(payload.partition, BigInt(payload.lastOffset) + 1n)
               if (isDone()) Deferred.unsafeDone(done, Effect.void)
             })
-            await consumer.connect()
             await consumer.subscribe({ topic, fromBeginning: true })
             await consumer.run({
               autoCommit: false,
