@@ -389,25 +389,43 @@ describe("what a member has in hand", () => {
     }),
   )
 
-  it.effect("is committed again when a join has overtaken the commit, unless its partition went elsewhere", () =>
-    Effect.gen(function* () {
-      const member = yield* setup
-      member.join("a", [0, 1])
-      const refusals: Array<() => void> = []
-      member.onCommit(() => new Promise((_, reject) => refusals.push(() => reject(expelled))))
-      const [kept] = member.give(0)
-      const [gone] = member.give(1)
-      kept.claim(2)
-      gone.claim(2)
-      const committing = yield* Effect.fork(Effect.all([kept.commit(2), gone.commit(2)], { concurrency: "unbounded" }))
-      yield* settled
-      member.onCommit(() => Promise.resolve())
-      member.join("a", [0])
-      for (const refuse of refusals) refuse()
-      assert.deepStrictEqual(yield* Fiber.join(committing), [true, false])
-      assert.deepStrictEqual(member.failures, [])
-    }),
-  )
+  for (const [when, steps] of [
+    ["before", ["refuse", "join"]],
+    ["after", ["join", "refuse"]],
+  ] as const) {
+    it.effect(
+      `is committed again when it was refused ${when} the end of a join, unless its partition went elsewhere`,
+      () =>
+        Effect.gen(function* () {
+          const member = yield* setup
+          member.join("a", [0, 1])
+          const refusals: Array<() => void> = []
+          member.onCommit(() => new Promise((_, reject) => refusals.push(() => reject(expelled))))
+          const [kept] = member.give(0)
+          const [gone] = member.give(1)
+          kept.claim(2)
+          gone.claim(2)
+          const committing = yield* Effect.fork(
+            Effect.all([kept.commit(2), gone.commit(2)], { concurrency: "unbounded" }),
+          )
+          yield* settled
+          member.onCommit(() => Promise.resolve())
+          member.joinBegins()
+          const perform = {
+            refuse: () => {
+              for (const refuse of refusals) refuse()
+            },
+            join: () => member.join("a", [0]),
+          }
+          for (const step of steps) {
+            perform[step]()
+            yield* settled
+          }
+          assert.deepStrictEqual(yield* Fiber.join(committing), [true, false])
+          assert.deepStrictEqual(member.failures, [])
+        }),
+    )
+  }
 
   it.live("is committed in the old generation when kafkajs has given up to join", () =>
     Effect.gen(function* () {
@@ -422,32 +440,40 @@ describe("what a member has in hand", () => {
     }),
   )
 
-  it.effect("sends no heartbeat while kafkajs joins, and does not hear the answer to one of before", () =>
-    Effect.gen(function* () {
-      const member = yield* setup
-      member.join("a", [0])
-      const [batch] = member.give(0)
-      let refuse = () => {}
-      let beats = 0
-      member.onHeartbeat(() => {
-        beats += 1
-        return new Promise((_, reject) => {
-          refuse = () => reject(expelled)
+  for (const [what, answer] of [
+    ["a refusal", expelled],
+    ["a connection that was closed", connectionClosed],
+  ] as const) {
+    it.effect(`sends no heartbeat while kafkajs joins, and does not hear of ${what} from before`, () =>
+      Effect.gen(function* () {
+        const member = yield* setup
+        member.join("a", [0])
+        const [batch] = member.give(0)
+        let refuse = () => {}
+        let beats = 0
+        member.onHeartbeat(() => {
+          beats += 1
+          return new Promise((_, reject) => {
+            refuse = () => reject(answer)
+          })
         })
-      })
-      const beating = yield* Effect.fork(member.beat)
-      yield* settled
-      member.joinBegins()
-      const waiting = yield* Effect.fork(member.beat)
-      yield* settled
-      assert.strictEqual(beats, 1)
-      member.join("a", [0])
-      refuse()
-      yield* Fiber.join(beating)
-      yield* Fiber.interrupt(waiting)
-      assert.isTrue(batch.claim(1))
-    }),
-  )
+        const beating = yield* Effect.fork(member.beat)
+        yield* settled
+        member.joinBegins()
+        const waiting = yield* Effect.fork(member.beat)
+        yield* settled
+        assert.strictEqual(beats, 1)
+        yield* Fiber.interrupt(waiting)
+        member.join("a", [0])
+        refuse()
+        yield* Fiber.join(beating)
+        assert.isTrue(batch.claim(1))
+        member.onHeartbeat(() => Promise.resolve())
+        yield* member.beat
+        assert.deepStrictEqual(member.direct, [])
+      }),
+    )
+  }
 
   it.effect("ends the member when no heartbeat was answered for a session", () =>
     Effect.gen(function* () {

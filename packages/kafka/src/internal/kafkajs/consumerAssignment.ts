@@ -105,6 +105,11 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
       const { partition } = payload.batch
       const topics = [{ topic, partitions: [{ partition, offset: offset.toString() }] }]
       const doing = `cannot commit partition ${partition} of topic ${topic}`
+      // it may have gone elsewhere in a join that was waited for
+      const whileHeld = async (send: () => Promise<unknown>) => {
+        if (!progress.isHeld()) throw unanswered(doing)
+        await send()
+      }
       const mayBeSentAgain = (cause: unknown) =>
         typeOf(cause) === NOT_COORDINATOR
           ? membership.generationIsKnown()
@@ -113,8 +118,8 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
       const attempt = (giveUp: number, until: number, pause: number): Effect.Effect<boolean> =>
         Effect.matchEffect(
           membership.ask({
-            viaKafkajs: () => payload.commitOffsetsIfNecessary({ topics }),
-            direct: (coordinator, identity) => coordinator.offsetCommit({ ...identity, topics }),
+            viaKafkajs: () => whileHeld(() => payload.commitOffsetsIfNecessary({ topics })),
+            direct: (coordinator, identity) => whileHeld(() => coordinator.offsetCommit({ ...identity, topics })),
             unanswered: () => unanswered(doing),
             until,
           }),
@@ -310,7 +315,6 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         const isNext = membership.joined(memberId)
         const kept = new Set(isNext ? partitions : [])
         for (const partition of clean) if (!kept.has(partition)) clean.delete(partition)
-        for (const partition of committed.keys()) if (!kept.has(partition)) committed.delete(partition)
         // kafkajs may join while handlers run, when a partition moves to another broker
         for (const { partition, progress } of inHand) if (!kept.has(partition)) progress.lose()
         assigned = new Set(partitions)

@@ -149,10 +149,11 @@ export const make = ({ findCoordinator, now, sessionTimeout }: Settings): Member
           const askDirectly = async (as: Identity) => {
             // kafkajs asks a broker at random, which may be one that is silent
             let coordinator: Coordinator | undefined
-            do coordinator = await Promise.race([findCoordinator(), setTimeout(patience / 4, undefined)])
-            while (coordinator === undefined && now() < ends)
-            // not behind what was sent since
-            if (coordinator === undefined || now() >= ends) throw unanswered()
+            do {
+              const limit = Math.min(patience / 4, ends - now())
+              coordinator = await Promise.race([findCoordinator(), setTimeout(limit, undefined)])
+            } while (coordinator === undefined && now() < ends)
+            if (coordinator === undefined) throw unanswered()
             await direct(coordinator, as)
             confirmedAt = now()
           }
