@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { type Consumer, KafkaClient } from "@effect-marketo/kafka"
 import { Broker, type BrokerError } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
-import { Duration, Effect, Option } from "effect"
+import { Context, Duration, Effect, Layer, Option } from "effect"
 import kafkajs from "kafkajs"
 import { fill, Ledger, member, quick, until, workThrough } from "./consumerKit.js"
 
@@ -106,30 +106,23 @@ describeWithOwnKafka("consuming from three nodes", () => {
   it.scopedLive("a commit that would wait behind a join beside it is made in the generation that follows", () =>
     Effect.gen(function* () {
       const cluster = yield* threeNodes
-      const kafka = connect(cluster)
-      const producer = yield* Effect.flatMap(KafkaClient.KafkaClient, (client) => client.producer()).pipe(
-        Effect.provide(kafka),
-      )
+      const client = yield* Effect.map(Layer.build(connect(cluster)), Context.get(KafkaClient.KafkaClient))
+      const producer = yield* client.producer()
       const topic = "beside"
-      // two partitions have records and stay where they are; the third is empty, and moves
+      const partitions = [
+        { partition: 0, replicas: [1, 2, 3] },
+        { partition: 1, replicas: [2, 3, 1] },
+        { partition: 2, replicas: [3, 1, 2] },
+      ]
       yield* withAdmin(cluster, (admin) =>
-        admin.createTopics({
-          waitForLeaders: true,
-          topics: [
-            {
-              topic,
-              replicaAssignment: [
-                { partition: 0, replicas: [1, 3] },
-                { partition: 1, replicas: [1, 3] },
-                { partition: 2, replicas: [2, 3] },
-              ],
-            },
-          ],
-        }),
+        admin.createTopics({ waitForLeaders: false, topics: [{ topic, replicaAssignment: partitions }] }),
       )
-      const send = (value: string) =>
-        Effect.forEach([0, 1], (partition) => producer.send({ topic, partition }, [{ key: null, value }]))
-      const owners = ["", ""]
+      yield* Effect.repeat(client.topic(topic), { until: Option.isSome })
+      const send = (partition: number, value: string) => producer.send({ topic, partition }, [{ key: null, value }])
+      const sendQuick = Effect.forEach(partitions, ({ partition }) => send(partition, "quick"))
+      const owners = new Map<number, string>()
+      const ownedBy = (name: string) =>
+        [...owners].filter(([, owner]) => owner === name).map(([partition]) => partition)
       const working = new Set<string>()
       const commits: Array<boolean> = []
       const join = (name: string, work: Duration.DurationInput) =>
@@ -137,27 +130,34 @@ describeWithOwnKafka("consuming from three nodes", () => {
           Effect.gen(function* () {
             const values = Array.from(batch.records, ({ value }) => `${Option.getOrNull(value)}`)
             if (!batch.claim(batch.length)) return
-            owners[batch.partition] = name
+            owners.set(batch.partition, name)
             if (!values.includes("slow")) return yield* batch.commit(batch.length)
             working.add(name)
             yield* Effect.sleep(work)
             commits.push(yield* batch.commit(batch.length))
           }).pipe(Effect.ensuring(batch.release), Effect.asVoid),
         ).pipe(Effect.provide(connect(cluster, name)), Effect.forkScoped)
-      // the first one leads the group, so its join waits for the work of the other one
+      // the first one leads the group, so its join waits for the work of the other one; by its name it has two partitions of three
       yield* join("a", "4 seconds")
-      yield* Effect.repeat(Effect.zipRight(send("quick"), Effect.sleep("100 millis")), {
-        until: () => owners[0] === "a" && owners[1] === "a",
+      yield* Effect.repeat(Effect.zipRight(sendQuick, Effect.sleep("100 millis")), {
+        until: () => ownedBy("a").length === 3,
       })
       yield* join("b", "10 seconds")
-      yield* Effect.repeat(Effect.zipRight(send("quick"), Effect.sleep("100 millis")), {
-        until: () => owners[0] === "a" && owners[1] === "b",
+      yield* Effect.repeat(Effect.zipRight(sendQuick, Effect.sleep("100 millis")), {
+        until: () => ownedBy("b").length === 1,
       })
-      yield* send("slow")
+      const [moving = 0, staying = 0] = ownedBy("a")
+      yield* send(staying, "slow")
+      yield* Effect.forEach(ownedBy("b"), (partition) => send(partition, "slow"))
       yield* until(() => working.size === 2)
       yield* withAdmin(cluster, (admin) =>
         admin.alterPartitionReassignments({
-          topics: [{ topic, partitionAssignment: [{ partition: 2, replicas: [3, 1] }] }],
+          topics: [
+            {
+              topic,
+              partitionAssignment: [{ partition: moving, replicas: partitions[moving]?.replicas.slice(1) ?? [] }],
+            },
+          ],
         }),
       )
       yield* until(() => commits.length === 2)

@@ -25,24 +25,36 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
     const offered: Array<Consumer.PartitionBatch> = []
     const failures: Array<KafkaError.KafkaError> = []
     const direct: Array<string> = []
-    let heartbeat = (): Promise<void> => Promise.resolve()
+    let heartbeat = async (): Promise<void> => membership.confirmed(generation)
     let commit = (_topics: unknown): Promise<void> => Promise.resolve()
     let elsewhere = (): Promise<void> => Promise.resolve()
     const clock = yield* Effect.clock
+    let generation = 6
+    let answerJoin: (memberId: string) => void = () => {}
+    let refuseJoin = () => {}
+    const coordinator: Membership.Coordinator = {
+      offsetCommit: ({ groupGenerationId, memberId }) => {
+        direct.push(`commit as ${memberId}/${groupGenerationId}`)
+        return elsewhere()
+      },
+      heartbeat: ({ groupGenerationId, memberId }) => {
+        direct.push(`heartbeat as ${memberId}/${groupGenerationId}`)
+        return elsewhere()
+      },
+      joinGroup: () =>
+        new Promise((resolve, reject) => {
+          answerJoin = (memberId) => resolve({ generationId: generation, memberId })
+          refuseJoin = () => reject(connectionClosed)
+        }),
+      syncGroup: async () => {},
+    }
     const membership = Membership.make({
+      groupId: "g",
       sessionTimeout,
-      findCoordinator: async () => ({
-        offsetCommit: ({ groupGenerationId, memberId }) => {
-          direct.push(`commit as ${memberId}/${groupGenerationId}`)
-          return elsewhere()
-        },
-        heartbeat: ({ groupGenerationId, memberId }) => {
-          direct.push(`heartbeat as ${memberId}/${groupGenerationId}`)
-          return elsewhere()
-        },
-      }),
+      findCoordinator: async () => coordinator,
       now: () => clock.unsafeCurrentTimeMillis(),
     })
+    const watched = membership.watch(coordinator)
     const assignment = yield* Assignment.make({
       topic: "t",
       groupId: "g",
@@ -96,16 +108,25 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       if (batch === undefined) throw new Error("no batch was offered")
       return [batch, handled] as const
     }
-    const actedAs = (memberId: string) => membership.actedAs({ groupId: "g", groupGenerationId: 7, memberId })
-    const joinedUnknown = (memberId: string, partitions: ReadonlyArray<number>, requests = 1) => {
-      membership.joinBegins()
-      for (let i = 0; i < requests; i++) membership.joinAnswered()
-      assignment.joined(memberId, partitions)
+    let request: Promise<unknown> | undefined
+    const joinBegins = () => {
+      request = watched.joinGroup({})
     }
-    const join: typeof joinedUnknown = (memberId, partitions, requests) => {
-      joinedUnknown(memberId, partitions, requests)
-      actedAs(memberId)
-    }
+    const joinFails = Effect.promise(async () => {
+      refuseJoin()
+      await request?.catch(() => {})
+      request = undefined
+    })
+    const join = (memberId: string, partitions: ReadonlyArray<number>, generations = 1) =>
+      Effect.promise(async () => {
+        if (request === undefined) joinBegins()
+        generation += generations
+        answerJoin(memberId)
+        await request
+        request = undefined
+        await watched.syncGroup({})
+        assignment.joined(partitions)
+      })
     const workWhole = (partition: number) =>
       Effect.gen(function* () {
         const [batch, handled] = give(partition)
@@ -119,9 +140,8 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       offered,
       handle,
       give,
-      actedAs,
-      joinBegins: membership.joinBegins,
-      joinedUnknown,
+      joinBegins,
+      joinFails,
       join,
       workWhole,
       failures,
@@ -145,7 +165,7 @@ describe("what a member has in hand", () => {
   it.effect("a time that no date can have keeps nobody from reading and committing its record", () =>
     Effect.gen(function* () {
       const { give, join } = yield* setup
-      join("m", [0])
+      yield* join("m", [0])
       const [batch, handled] = give(0)
       batch.claim(1)
       assert.isTrue(yield* batch.commit(1))
@@ -159,19 +179,19 @@ describe("what a member has in hand", () => {
   it.effect("is first unless the partition was kept from one generation to the next", () =>
     Effect.gen(function* () {
       const member = yield* setup
-      member.join("a", [0, 1], 2)
+      yield* member.join("a", [0, 1], 2)
       assert.isTrue(yield* member.workWhole(0))
       assert.isFalse(yield* member.workWhole(0))
-      member.join("a", [0])
+      yield* member.join("a", [0])
       assert.isFalse(yield* member.workWhole(0))
       // a generation was missed in between: somebody may have had it
-      member.join("a", [0], 2)
+      yield* member.join("a", [0], 2)
       assert.isTrue(yield* member.workWhole(0))
       // it was expelled
-      member.join("b", [0])
+      yield* member.join("b", [0])
       assert.isTrue(yield* member.workWhole(0))
-      member.join("b", [])
-      member.join("b", [0])
+      yield* member.join("b", [])
+      yield* member.join("b", [0])
       assert.isTrue(yield* member.workWhole(0))
     }),
   )
@@ -179,14 +199,14 @@ describe("what a member has in hand", () => {
   it.effect("stays first until a batch was committed whole, and after a claim that was not", () =>
     Effect.gen(function* () {
       const member = yield* setup
-      member.join("a", [0])
+      yield* member.join("a", [0])
       const [part, handled] = member.give(0)
       part.claim(1)
       assert.isTrue(yield* part.commit(1))
       member.onHeartbeat(() => Promise.reject(coordinatorMoved))
       yield* member.beat
       assert.strictEqual(yield* Effect.promise(() => handled), coordinatorMoved)
-      member.join("a", [0])
+      yield* member.join("a", [0])
       member.onHeartbeat(() => Promise.resolve())
       assert.isTrue(yield* member.workWhole(0))
       const [released, ended] = member.give(0)
@@ -196,7 +216,7 @@ describe("what a member has in hand", () => {
       member.onHeartbeat(() => Promise.reject(coordinatorMoved))
       yield* member.beat
       yield* Effect.promise(() => ended)
-      member.join("a", [0])
+      yield* member.join("a", [0])
       assert.isTrue(yield* member.workWhole(0))
     }),
   )
@@ -204,12 +224,12 @@ describe("what a member has in hand", () => {
   it.effect("is lost when kafkajs has joined again beside the work, and the partition went elsewhere", () =>
     Effect.gen(function* () {
       const member = yield* setup
-      member.join("a", [0, 1])
+      yield* member.join("a", [0, 1])
       const [gone, handled] = member.give(0)
       const [kept] = member.give(1)
       assert.isTrue(gone.claim(2))
       assert.isTrue(kept.claim(1))
-      member.join("a", [1])
+      yield* member.join("a", [1])
       assert.isFalse(yield* gone.commit(2))
       assert.strictEqual(yield* Effect.promise(() => handled), "done")
       assert.isTrue(kept.claim(2))
@@ -220,8 +240,8 @@ describe("what a member has in hand", () => {
   it.effect("is nothing that was read before kafkajs joined again, of a partition that went elsewhere", () =>
     Effect.gen(function* () {
       const member = yield* setup
-      member.join("a", [0, 1])
-      member.join("a", [1])
+      yield* member.join("a", [0, 1])
+      yield* member.join("a", [1])
       assert.strictEqual(yield* Effect.promise(() => member.handle(0)), "done")
       assert.strictEqual(member.offered.length, 0)
     }),
@@ -230,7 +250,7 @@ describe("what a member has in hand", () => {
   it.effect("is committed where the coordinator has moved to, and joined again afterwards", () =>
     Effect.gen(function* () {
       const member = yield* setup
-      member.join("a", [0])
+      yield* member.join("a", [0])
       const [batch, handled] = member.give(0)
       batch.claim(1)
       member.onCommit(() => Promise.reject(coordinatorMoved))
@@ -247,9 +267,9 @@ describe("what a member has in hand", () => {
     }),
   )
 
-  for (const [what, answer] of [
-    ["that says so", coordinatorMoved],
-    ["that is gone", connectionClosed],
+  for (const [what, answer, times] of [
+    ["that says so", coordinatorMoved, 1],
+    ["that is gone", connectionClosed, 2],
   ] as const) {
     it.effect(`after a coordinator ${what} heartbeats go where it has moved to, and a new join is asked for`, () =>
       Effect.gen(function* () {
@@ -259,95 +279,55 @@ describe("what a member has in hand", () => {
           asked += 1
           return Promise.reject(answer)
         })
-        member.join("a", [0])
+        yield* member.join("a", [0])
         const [batch, handled] = member.give(0)
         batch.claim(1)
-        yield* member.beat
-        assert.deepStrictEqual(member.direct, [])
-        yield* member.beat
-        assert.deepStrictEqual(member.direct, ["heartbeat as a/7"])
-        assert.strictEqual(asked, 1)
+        for (let n = 1; n <= times; n++) {
+          yield* member.beat
+          assert.strictEqual(asked, n)
+          yield* member.beat
+          assert.deepStrictEqual(
+            member.direct,
+            Array.from({ length: n }, () => "heartbeat as a/7"),
+          )
+        }
         assert.isFalse(batch.claim(2))
         assert.isTrue(yield* batch.commit(1))
         assert.include(yield* Effect.promise(() => handled), { type: "NOT_COORDINATOR_FOR_GROUP" })
-        member.join("a", [0])
+        yield* member.join("a", [0])
         member.give(0)
         yield* member.beat
-        assert.strictEqual(asked, 2)
+        assert.strictEqual(asked, times + 1)
         assert.deepStrictEqual(member.failures, [])
       }),
     )
   }
 
-  it.effect("begins when the generation is known: without it no other coordinator would take a commit", () =>
+  it.effect("one connection that is lost asks nobody to join again", () =>
     Effect.gen(function* () {
       const member = yield* setup
-      const commits: Array<unknown> = []
-      let answer = () => {}
-      member.onCommit((topics) => {
-        commits.push(topics)
-        return new Promise((resolve) => {
-          answer = resolve
-        })
-      })
-      member.joinedUnknown("a", [0, 1])
-      member.handle(0)
-      member.handle(1)
-      yield* settled
-      assert.deepStrictEqual(commits, [[{ topic: "t", partitions: [{ partition: 0, offset: "10" }] }]])
-      assert.strictEqual(member.offered.length, 0)
-      answer()
-      member.actedAs("a")
-      yield* settled
-      assert.strictEqual(member.offered.length, 2)
-      member.handle(1)
-      assert.strictEqual(commits.length, 1)
-      assert.strictEqual(member.offered.length, 3)
+      yield* member.join("a", [0])
+      const [batch] = member.give(0)
+      for (let n = 0; n < 5; n++) {
+        member.onHeartbeat(() => Promise.reject(connectionClosed))
+        yield* member.beat
+        member.onHeartbeat(() => Promise.resolve())
+        yield* member.beat
+        yield* member.beat
+      }
+      assert.strictEqual(member.direct.length, 5)
+      assert.isTrue(batch.claim(1))
     }),
   )
 
-  it.effect("does not begin where the coordinator asks for a new join, or does not answer", () =>
+  it.effect("does not begin while kafkajs joins, and is read again after that", () =>
     Effect.gen(function* () {
       const member = yield* setup
-      member.joinedUnknown("a", [0])
-      member.onCommit(() => Promise.reject(coordinatorMoved))
-      assert.strictEqual(yield* Effect.promise(() => member.handle(0)), coordinatorMoved)
-      member.joinedUnknown("a", [0])
-      member.onCommit(() => Promise.reject(connectionClosed))
-      assert.strictEqual(yield* Effect.promise(() => member.handle(0)), "done")
-      assert.isTrue(member.failures[0]?.isRetryable)
-      assert.strictEqual(member.offered.length, 0)
-    }),
-  )
-
-  it.effect("does not begin where the coordinator was not heard of for long, and says that it has forgotten us", () =>
-    Effect.gen(function* () {
-      const member = yield* setup
-      member.join("a", [0])
-      member.onHeartbeat(() => Promise.reject(connectionClosed))
-      member.onElsewhere(() => Promise.reject(expelled))
-      yield* TestClock.adjust("16 seconds")
-      assert.strictEqual(yield* Effect.promise(() => member.handle(0)), expelled)
-      assert.deepStrictEqual(member.direct, ["heartbeat as a/7"])
-      assert.strictEqual(member.offered.length, 0)
-    }),
-  )
-
-  it.effect("begins in the generation in which it was read, or is read again", () =>
-    Effect.gen(function* () {
-      const member = yield* setup
-      member.joinedUnknown("a", [0])
-      let refuse = () => {}
-      member.onCommit(
-        () =>
-          new Promise((_, reject) => {
-            refuse = () => reject(expelled)
-          }),
-      )
+      yield* member.join("a", [0])
+      member.joinBegins()
       const handled = member.handle(0)
       yield* settled
-      member.join("a", [0])
-      refuse()
+      yield* member.join("a", [0])
       assert.strictEqual(yield* Effect.promise(() => handled), "done")
       assert.strictEqual(member.offered.length, 0)
       member.handle(0)
@@ -355,10 +335,53 @@ describe("what a member has in hand", () => {
     }),
   )
 
+  for (const [what, answer, outcome] of [
+    ["is another one by now", () => Promise.reject(coordinatorMoved), "NOT_COORDINATOR_FOR_GROUP"],
+    ["has forgotten us", () => Promise.reject(expelled), "UNKNOWN_MEMBER_ID"],
+    ["knows us in a generation that has other partitions", () => Promise.resolve(), "NOT_COORDINATOR_FOR_GROUP"],
+  ] as const) {
+    it.effect(`does not begin after a silence in which the coordinator ${what}`, () =>
+      Effect.gen(function* () {
+        const member = yield* setup
+        yield* member.join("a", [0])
+        member.onHeartbeat(answer)
+        yield* TestClock.adjust("16 seconds")
+        assert.include(yield* Effect.promise(() => member.handle(0)), { type: outcome })
+        assert.strictEqual(member.offered.length, 0)
+      }),
+    )
+  }
+
+  it.effect("begins after a silence in which the coordinator has moved, when that knows us", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      yield* member.join("a", [0])
+      member.onHeartbeat(() => Promise.reject(connectionClosed))
+      yield* TestClock.adjust("16 seconds")
+      member.handle(0)
+      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 200)))
+      assert.deepStrictEqual(member.direct, ["heartbeat as a/7"])
+      assert.strictEqual(member.offered.length, 1)
+    }),
+  )
+
+  it.live("does not begin when no coordinator answers for a session, which ends the member", () =>
+    Effect.gen(function* () {
+      const member = yield* setupWith(Duration.millis(300))
+      yield* member.join("a", [0])
+      member.onHeartbeat(() => Promise.reject(connectionClosed))
+      member.onElsewhere(() => Promise.reject(connectionClosed))
+      yield* Effect.sleep("200 millis")
+      assert.strictEqual(yield* Effect.promise(() => member.handle(0)), "done")
+      assert.isTrue(member.failures[0]?.isRetryable)
+      assert.strictEqual(member.offered.length, 0)
+    }),
+  )
+
   it.effect("is not what was committed while it was read beside; where records are gone it is", () =>
     Effect.gen(function* () {
       const member = yield* setup
-      member.join("a", [0])
+      yield* member.join("a", [0])
       yield* member.workWhole(0)
       assert.strictEqual(yield* Effect.promise(() => member.handle(0, 10)), "done")
       assert.strictEqual(member.offered.length, 1)
@@ -370,7 +393,7 @@ describe("what a member has in hand", () => {
   it.effect("is committed in the generation that a join beside the work ends in", () =>
     Effect.gen(function* () {
       const member = yield* setup
-      member.join("a", [0])
+      yield* member.join("a", [0])
       const [batch] = member.give(0)
       batch.claim(2)
       let commits = 0
@@ -382,7 +405,7 @@ describe("what a member has in hand", () => {
       const committing = yield* Effect.fork(batch.commit(2))
       yield* settled
       assert.strictEqual(commits, 0)
-      member.join("a", [0])
+      yield* member.join("a", [0])
       assert.isTrue(yield* Fiber.join(committing))
       assert.strictEqual(commits, 1)
       assert.deepStrictEqual(member.direct, [])
@@ -398,7 +421,7 @@ describe("what a member has in hand", () => {
       () =>
         Effect.gen(function* () {
           const member = yield* setup
-          member.join("a", [0, 1])
+          yield* member.join("a", [0, 1])
           const refusals: Array<() => void> = []
           member.onCommit(() => new Promise((_, reject) => refusals.push(() => reject(expelled))))
           const [kept] = member.give(0)
@@ -412,13 +435,13 @@ describe("what a member has in hand", () => {
           member.onCommit(() => Promise.resolve())
           member.joinBegins()
           const perform = {
-            refuse: () => {
+            refuse: Effect.sync(() => {
               for (const refuse of refusals) refuse()
-            },
-            join: () => member.join("a", [0]),
+            }),
+            join: member.join("a", [0]),
           }
           for (const step of steps) {
-            perform[step]()
+            yield* perform[step]
             yield* settled
           }
           assert.deepStrictEqual(yield* Fiber.join(committing), [true, false])
@@ -427,16 +450,22 @@ describe("what a member has in hand", () => {
     )
   }
 
-  it.live("is committed in the old generation when kafkajs has given up to join", () =>
+  it.effect("is committed in the old generation when kafkajs has given up to join, and a refusal is heard again", () =>
     Effect.gen(function* () {
-      const member = yield* setupWith(Duration.millis(300))
-      member.join("a", [0])
-      const [batch] = member.give(0)
-      batch.claim(2)
+      const member = yield* setup
+      yield* member.join("a", [0])
+      const [batch, handled] = member.give(0)
+      batch.claim(1)
       member.joinBegins()
-      const began = Date.now()
-      assert.isTrue(yield* batch.commit(2))
-      assert.isAtLeast(Date.now() - began, 100)
+      const committing = yield* Effect.fork(batch.commit(1))
+      yield* settled
+      assert.isTrue(Option.isNone(yield* Fiber.poll(committing)))
+      yield* member.joinFails
+      assert.isTrue(yield* Fiber.join(committing))
+      assert.isTrue(batch.claim(2))
+      member.onCommit(() => Promise.reject(expelled))
+      assert.isFalse(yield* batch.commit(2))
+      assert.strictEqual(yield* Effect.promise(() => handled), expelled)
     }),
   )
 
@@ -447,7 +476,7 @@ describe("what a member has in hand", () => {
     it.effect(`sends no heartbeat while kafkajs joins, and does not hear of ${what} from before`, () =>
       Effect.gen(function* () {
         const member = yield* setup
-        member.join("a", [0])
+        yield* member.join("a", [0])
         const [batch] = member.give(0)
         let refuse = () => {}
         let beats = 0
@@ -464,7 +493,7 @@ describe("what a member has in hand", () => {
         yield* settled
         assert.strictEqual(beats, 1)
         yield* Fiber.interrupt(waiting)
-        member.join("a", [0])
+        yield* member.join("a", [0])
         refuse()
         yield* Fiber.join(beating)
         assert.isTrue(batch.claim(1))
@@ -478,7 +507,7 @@ describe("what a member has in hand", () => {
   it.effect("ends the member when no heartbeat was answered for a session", () =>
     Effect.gen(function* () {
       const member = yield* setup
-      member.join("a", [0])
+      yield* member.join("a", [0])
       member.give(0)
       member.onHeartbeat(() => Promise.reject(connectionClosed))
       member.onElsewhere(() => Promise.reject(connectionClosed))
@@ -494,7 +523,7 @@ describe("what a member has in hand", () => {
   it.live("ends the member, to be replaced, when no heartbeat is answered at all", () =>
     Effect.gen(function* () {
       const member = yield* setupWith(Duration.millis(300))
-      member.join("a", [0])
+      yield* member.join("a", [0])
       member.give(0)
       member.onHeartbeat(silent)
       member.onElsewhere(silent)
@@ -514,7 +543,7 @@ describe("what a member has in hand", () => {
     it.live(`is not known to be committed when that is ${what} for a session; nothing is sent after it`, () =>
       Effect.gen(function* () {
         const member = yield* setupWith(Duration.millis(500))
-        member.join("a", [0])
+        yield* member.join("a", [0])
         const [batch] = member.give(0)
         batch.claim(2)
         const began = Date.now()
@@ -535,7 +564,7 @@ describe("what a member has in hand", () => {
   it.effect("is waited for at the end, for as long as a rebalance may take", () =>
     Effect.gen(function* () {
       const member = yield* setup
-      member.join("a", [0])
+      yield* member.join("a", [0])
       const [batch, handled] = member.give(0)
       batch.claim(2)
       const draining = yield* Effect.fork(member.drain)

@@ -182,14 +182,17 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
       )
 
     const connect: Connection["connect"] = (doing, client) =>
-      // before kafkajs gives up on the broker's first answer: it then takes itself for connected
-      attempt(doing, Math.min(limits.connect, limits.request, limits.start), () => client.connect()).pipe(
-        Effect.tapError(() =>
-          Effect.sync(() => {
-            first = (first + 1) % options.brokers.length
-          }),
-        ),
-      )
+      Effect.suspend(() => {
+        const used = first
+        // before kafkajs gives up on the broker's first answer: it then takes itself for connected
+        return attempt(doing, Math.min(limits.connect, limits.request, limits.start), () => client.connect()).pipe(
+          Effect.onError(() =>
+            Effect.sync(() => {
+              if (first === used) first = (used + 1) % options.brokers.length
+            }),
+          ),
+        )
+      })
 
     const persist: Connection["persist"] = (doing, effect) =>
       Effect.suspend(() => {

@@ -10,13 +10,22 @@ import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import type { Batch, EachBatchPayload, KafkaMessage } from "kafkajs"
 import type { PartitionBatch } from "../../Consumer.js"
 import { KafkaError } from "../../KafkaError.js"
 import type { ConsumerRecord } from "../../KafkaRecord.js"
 import * as lock from "../lock.js"
 import { KafkaJSProtocolError } from "./connection.js"
-import { isExpelled, type Membership, NOT_COORDINATOR, needsJoin, REBALANCING, typeOf } from "./consumerMembership.js"
+import {
+  type Call,
+  isExpelled,
+  type Membership,
+  NOT_COORDINATOR,
+  needsJoin,
+  REBALANCING,
+  typeOf,
+} from "./consumerMembership.js"
 import * as Progress from "./consumerProgress.js"
 import { fromMessage } from "./consumerRecord.js"
 import { toKafkaError } from "./errors.js"
@@ -35,7 +44,7 @@ export interface Settings {
 export interface Assignment {
   /** The handler for kafkajs. */
   readonly eachBatch: (payload: EachBatchPayload) => Promise<void>
-  readonly joined: (memberId: string, partitions: ReadonlyArray<number>) => void
+  readonly joined: (partitions: ReadonlyArray<number>) => void
   /** While batches are in hand kafkajs leaves the heartbeats to us. */
   readonly isBusy: () => boolean
   /** Sends a heartbeat when one is due and batches are in hand. To be run a few times in each interval. */
@@ -49,9 +58,9 @@ interface InHand {
   readonly progress: Progress.Progress
 }
 
-const coordinatorHasMoved = Object.assign(new Error("the coordinator of the group has moved"), {
-  type: NOT_COORDINATOR,
-})
+/** As kafkajs would say it, had it been told. */
+const movedOn = () =>
+  new KafkaJSProtocolError(Object.assign(new Error("the group has moved on"), { type: NOT_COORDINATOR }))
 
 /** Between attempts to commit, in milliseconds: the first, doubled each time, and the longest. */
 const PAUSE = 100
@@ -90,6 +99,12 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         description: `${doing}: no broker has answered for ${Duration.format(settings.sessionTimeout)}`,
       })
 
+    const heartbeatCall: Call = {
+      viaKafkajs: () => heartbeat(),
+      direct: (coordinator, identity) => coordinator.heartbeat(identity),
+      unanswered: () => unanswered(staying),
+    }
+
     const mustJoin = (error: unknown) => {
       rebalance = { error, since: rebalance?.since ?? now() }
       for (const { progress } of inHand) progress.close()
@@ -97,8 +112,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
 
     /** kafkajs notices only when it is told. */
     const joinWhereItHasMoved = () => {
-      if (!membership.hasMoved() || rebalance !== undefined) return
-      mustJoin(new KafkaJSProtocolError(coordinatorHasMoved))
+      if (membership.hasMoved() && rebalance === undefined) mustJoin(movedOn())
     }
 
     const commit = (payload: EachBatchPayload, progress: Progress.Progress, offset: bigint): Effect.Effect<boolean> => {
@@ -111,9 +125,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         await send()
       }
       const mayBeSentAgain = (cause: unknown) =>
-        typeOf(cause) === NOT_COORDINATOR
-          ? membership.generationIsKnown()
-          : !isExpelled(cause) && (typeOf(cause) === REBALANCING || toKafkaError(doing, cause).isRetryable)
+        !isExpelled(cause) && (needsJoin(cause) || toKafkaError(doing, cause).isRetryable)
 
       const attempt = (giveUp: number, until: number, pause: number): Effect.Effect<boolean> =>
         Effect.matchEffect(
@@ -150,24 +162,21 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
       return Effect.interruptible(begin(now() + rebalanceMillis))
     }
 
-    /**
-     * Before work begins: the coordinator may have forgotten us while there was nothing to do. In a new generation it is a commit of what is
-     * committed already, for kafkajs to tell which one it is: without that nothing can be committed elsewhere.
-     */
-    const confirm = (payload: EachBatchPayload): Promise<void> => {
-      const { batch } = payload
-      const offset = batch.firstOffset()
-      const topics = offset === null ? [] : [{ topic, partitions: [{ partition: batch.partition, offset }] }]
-      const ask = membership.ask({
-        viaKafkajs: () =>
-          membership.generationIsKnown() ? payload.heartbeat() : payload.commitOffsetsIfNecessary({ topics }),
-        direct: (coordinator, identity) => coordinator.heartbeat(identity),
-        unanswered: () => unanswered(staying),
-      })
-      return ask.pipe(
-        Effect.retry({ times: 1, while: ({ cause, isOutdated }) => !isOutdated && !needsJoin(cause) }),
+    /** Before work begins: the coordinator may have forgotten us while there was nothing to do. */
+    const confirm = (): Promise<void> => {
+      const ends = now() + sessionMillis
+      return membership.ask(heartbeatCall).pipe(
+        Effect.retry({
+          schedule: Schedule.spaced(PAUSE),
+          while: ({ cause, isOutdated }) =>
+            !isOutdated && !needsJoin(cause) && toKafkaError(staying, cause).isRetryable && now() < ends,
+        }),
         Effect.match({
-          onSuccess: joinWhereItHasMoved,
+          onSuccess: () => {
+            joinWhereItHasMoved()
+            // in another generation than the one that has our partitions
+            if (!membership.isConfirmed() && !membership.isJoining()) mustJoin(movedOn())
+          },
           onFailure: ({ cause, isOutdated }) => {
             if (isOutdated) return
             if (needsJoin(cause)) mustJoin(cause)
@@ -260,33 +269,27 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
       if (rebalance !== undefined) throw rebalance.error
     }
 
-    const beat = membership
-      .ask({
-        viaKafkajs: () => heartbeat(),
-        direct: (coordinator, identity) => coordinator.heartbeat(identity),
-        unanswered: () => unanswered(staying),
-      })
-      .pipe(
-        Effect.match({
-          onSuccess: () => {
+    const beat = membership.ask(heartbeatCall).pipe(
+      Effect.match({
+        onSuccess: () => {
+          heartbeatAt = now()
+          joinWhereItHasMoved()
+        },
+        onFailure: ({ cause, isOutdated }) => {
+          if (isOutdated) return
+          if (needsJoin(cause)) {
             heartbeatAt = now()
-            joinWhereItHasMoved()
-          },
-          onFailure: ({ cause, isOutdated }) => {
-            if (isOutdated) return
-            if (needsJoin(cause)) {
-              heartbeatAt = now()
-              mustJoin(cause)
-            } else {
-              const error = toKafkaError(staying, cause)
-              if (!error.isRetryable || now() - heartbeatAt > sessionMillis) fail(error)
-            }
-          },
-        }),
-        Effect.tap(() => {
-          if (rebalance !== undefined && now() - rebalance.since > rebalanceMillis) abandonAll()
-        }),
-      )
+            mustJoin(cause)
+          } else {
+            const error = toKafkaError(staying, cause)
+            if (!error.isRetryable || now() - heartbeatAt > sessionMillis) fail(error)
+          }
+        },
+      }),
+      Effect.tap(() => {
+        if (rebalance !== undefined && now() - rebalance.since > rebalanceMillis) abandonAll()
+      }),
+    )
 
     return {
       eachBatch: async (payload) => {
@@ -296,7 +299,8 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         if (wasCommitted(batch)) return
         const joins = membership.joins()
         if (!isEnding && rebalance === undefined && isOurs() && !membership.isConfirmed()) {
-          confirming ??= confirm(payload).finally(() => {
+          heartbeat = payload.heartbeat
+          confirming ??= confirm().finally(() => {
             confirming = undefined
           })
           await confirming
@@ -311,14 +315,14 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         await open(payload)
         throwRebalance()
       },
-      joined: (memberId, partitions) => {
-        const isNext = membership.joined(memberId)
-        const kept = new Set(isNext ? partitions : [])
+      joined: (partitions) => {
+        const kept = new Set(membership.joined() ? partitions : [])
         for (const partition of clean) if (!kept.has(partition)) clean.delete(partition)
         // kafkajs may join while handlers run, when a partition moves to another broker
         for (const { partition, progress } of inHand) if (!kept.has(partition)) progress.lose()
         assigned = new Set(partitions)
         rebalance = undefined
+        heartbeatAt = now()
       },
       isBusy: () => inHand.size > 0,
       beat: Effect.when(beat, () => inHand.size > 0),

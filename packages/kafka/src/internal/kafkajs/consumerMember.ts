@@ -57,6 +57,7 @@ export const run = (
     const kafka = yield* connection.open("steady")
     let findCoordinator = (): Promise<Membership.Coordinator> => Promise.reject(new Error("no member yet"))
     const membership = Membership.make({
+      groupId,
       sessionTimeout,
       findCoordinator: () => findCoordinator(),
       now: () => clock.unsafeCurrentTimeMillis(),
@@ -69,19 +70,15 @@ export const run = (
       ...readSize(partitions),
       maxWaitTimeInMs: maxWait,
       allowAutoTopicCreation: false,
-      // the default; it is given what finds the coordinator, and asked for its part of each request to join
+      // the default, which is given what finds the coordinator
       partitionAssigners: [
         (config) => {
-          const assigner = PartitionAssigners.roundRobin(config)
-          findCoordinator = () =>
-            config.cluster.findGroupCoordinator({ groupId }) as Promise<Broker & Membership.Coordinator>
-          return {
-            ...assigner,
-            protocol: (subscription) => {
-              membership.joinBegins()
-              return assigner.protocol(subscription)
-            },
-          }
+          const { cluster } = config
+          const find = cluster.findGroupCoordinator.bind(cluster)
+          findCoordinator = () => find({ groupId }) as Promise<Broker & Membership.Coordinator>
+          cluster.findGroupCoordinator = async () =>
+            membership.watch(await findCoordinator()) as Broker & Membership.Coordinator
+          return PartitionAssigners.roundRobin(config)
         },
       ],
       retry: { ...connection.retry("steady"), restartOnFailure: () => Promise.resolve(false) },
@@ -98,18 +95,17 @@ export const run = (
 
     /** When a broker answered for the last time. */
     let heardAt = clock.unsafeCurrentTimeMillis()
-    consumer.on(consumer.events.REQUEST, ({ payload }) => {
+    consumer.on(consumer.events.REQUEST, () => {
       heardAt = clock.unsafeCurrentTimeMillis()
-      if (payload.apiName === "JoinGroup") membership.joinAnswered()
     })
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-      assignment.joined(payload.memberId, payload.memberAssignment[topic] ?? [])
+      assignment.joined(payload.memberAssignment[topic] ?? [])
       onJoined()
     })
-    const acted = ({ payload }: ConsumerHeartbeatEvent | ConsumerCommitOffsetsEvent) =>
-      membership.actedAs({ groupId, groupGenerationId: payload.groupGenerationId, memberId: payload.memberId })
-    consumer.on(consumer.events.HEARTBEAT, acted)
-    consumer.on(consumer.events.COMMIT_OFFSETS, acted)
+    const confirm = ({ payload }: ConsumerHeartbeatEvent | ConsumerCommitOffsetsEvent) =>
+      membership.confirmed(payload.groupGenerationId)
+    consumer.on(consumer.events.HEARTBEAT, confirm)
+    consumer.on(consumer.events.COMMIT_OFFSETS, confirm)
     consumer.on(consumer.events.CRASH, ({ payload }) =>
       fail(toKafkaError(`cannot consume topic ${topic} as group ${groupId}`, payload.error)),
     )

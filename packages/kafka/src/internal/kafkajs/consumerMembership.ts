@@ -11,9 +11,11 @@ import * as Effect from "effect/Effect"
 import type { Broker } from "kafkajs"
 import { within } from "./within.js"
 
-/** Of kafkajs, whose types leave out the heartbeat. */
+/** Of kafkajs, whose types leave out most of it. */
 export interface Coordinator extends Pick<Broker, "offsetCommit"> {
   heartbeat(request: Identity): Promise<unknown>
+  joinGroup(request: unknown): Promise<{ readonly generationId: number; readonly memberId: string }>
+  syncGroup(request: unknown): Promise<unknown>
 }
 
 /** By what the coordinator knows a member. */
@@ -24,6 +26,7 @@ export interface Identity {
 }
 
 export interface Settings {
+  readonly groupId: string
   readonly sessionTimeout: Duration.Duration
   /** Whichever broker is the coordinator now. */
   readonly findCoordinator: () => Promise<Coordinator>
@@ -46,25 +49,22 @@ export interface Failure {
 }
 
 export interface Membership {
+  /** kafkajs tells neither when it joins, nor the generation, nor that it has failed: so its requests to the coordinator are watched. */
+  readonly watch: (coordinator: Coordinator) => Coordinator
+  /** Returns whether the generation follows ours directly: nobody can have had the partitions in between. */
+  readonly joined: () => boolean
   /** How often it has joined. */
   readonly joins: () => number
-  /** kafkajs sends a request to join. */
-  readonly joinBegins: () => void
-  /** That was answered. */
-  readonly joinAnswered: () => void
-  /** Returns whether the generation follows ours directly: nobody can have had the partitions in between. */
-  readonly joined: (memberId: string) => boolean
-  /** kafkajs tells the generation not when it has joined, but with what it does as a member. */
-  readonly actedAs: (identity: Identity) => void
   readonly isJoining: () => boolean
-  readonly generationIsKnown: () => boolean
-  /** Whether the coordinator has lately taken us for a member of a generation that we know. */
+  /** The coordinator has taken us for a member. */
+  readonly confirmed: (generation: number) => void
+  /** Whether it has done so lately, in the generation that has our partitions, and no other begins. */
   readonly isConfirmed: () => boolean
-  /** The coordinator that kafkajs has joined did not answer, or is not the coordinator any more. */
+  /** The coordinator that kafkajs has joined is not the coordinator any more, or does not answer where another one does. */
   readonly hasMoved: () => boolean
   /**
-   * Asks the coordinator: through kafkajs, and once that was not answered in this generation, whichever broker is the coordinator
-   * now. A join is waited for, but not for ever, because kafkajs does not tell when it has given up to join.
+   * Asks the coordinator: through kafkajs, and where that is not answered, whichever broker is the coordinator now. A join is waited for,
+   * for a while.
    */
   readonly ask: (call: Call) => Effect.Effect<void, Failure>
 }
@@ -84,68 +84,117 @@ export const isExpelled = (cause: unknown): boolean => expelled.includes(typeOf(
 export const needsJoin = (cause: unknown): boolean =>
   isExpelled(cause) || typeOf(cause) === REBALANCING || typeOf(cause) === NOT_COORDINATOR
 
-export const make = ({ findCoordinator, now, sessionTimeout }: Settings): Membership => {
+/** In one generation kafkajs may lose its connection for once. */
+const MAX_MISSED = 2
+
+interface Join {
+  readonly over: Promise<void>
+  readonly end: () => void
+}
+
+export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings): Membership => {
   const session = Duration.toMillis(sessionTimeout)
   /** A coordinator that is silent leaves the time to ask the one that takes over. */
   const patience = session / 3
 
-  let memberId: string | undefined
-  /** Unknown in a new generation until kafkajs has acted in it. */
+  /** In the generation that has our partitions. */
   let identity: Identity | undefined
-  let answers = 0
+  /** In the one that begins. */
+  let following: Identity | undefined
+  let join: Join | undefined
   let joins = 0
   let confirmedAt = 0
-  let hasMoved = false
-  let join: { readonly over: Promise<void>; readonly end: () => void } | undefined
+  /** How often kafkajs was not answered since it has joined, or was answered. */
+  let missed = 0
+  let isDirect = false
 
-  const waitForJoin = (over: Promise<void>) =>
-    Effect.ignore(
-      within(
-        patience,
-        () => over,
-        () => undefined,
-      ),
-    )
+  const joinBegins = () => {
+    let settle = () => {}
+    const over = new Promise<void>((resolve) => {
+      settle = resolve
+    })
+    const begun: Join = {
+      over,
+      end: () => {
+        if (join === begun) join = undefined
+        settle()
+      },
+    }
+    join?.end()
+    join = begun
+    return begun
+  }
+
+  const waitForJoin = Effect.suspend(() => {
+    const over = join?.over
+    return over === undefined
+      ? Effect.void
+      : Effect.ignore(
+          within(
+            patience,
+            () => over,
+            () => undefined,
+          ),
+        )
+  })
 
   return {
-    joins: () => joins,
-    joinBegins: () => {
-      if (join !== undefined) return
-      let end = () => {}
-      const over = new Promise<void>((resolve) => {
-        end = resolve
-      })
-      join = { over, end }
-    },
-    joinAnswered: () => {
-      answers += 1
-    },
-    joined: (id) => {
-      const isNext = id === memberId && answers === 1
-      memberId = id
-      identity = undefined
-      answers = 0
+    watch: (coordinator) =>
+      Object.create(coordinator, {
+        joinGroup: {
+          value: async (request: unknown) => {
+            const { end } = joinBegins()
+            try {
+              const answer = await coordinator.joinGroup(request)
+              following = { groupId, groupGenerationId: answer.generationId, memberId: answer.memberId }
+              return answer
+            } catch (cause) {
+              end()
+              throw cause
+            }
+          },
+        },
+        syncGroup: {
+          value: async (request: unknown) => {
+            const current = join
+            try {
+              const answer = await coordinator.syncGroup(request)
+              // it has joined in a moment, if it does not fail in between
+              void setTimeout(patience, undefined, { ref: false }).then(() => current?.end())
+              return answer
+            } catch (cause) {
+              current?.end()
+              throw cause
+            }
+          },
+        },
+      }),
+    joined: () => {
+      const isNext =
+        following !== undefined &&
+        following.memberId === identity?.memberId &&
+        following.groupGenerationId === identity.groupGenerationId + 1
+      identity = following
       joins += 1
       confirmedAt = now()
-      hasMoved = false
+      missed = 0
+      isDirect = false
       join?.end()
-      join = undefined
       return isNext
     },
-    actedAs: (current) => {
-      identity = current
-      confirmedAt = now()
-    },
+    joins: () => joins,
     isJoining: () => join !== undefined,
-    generationIsKnown: () => identity !== undefined,
-    isConfirmed: () => identity !== undefined && now() - confirmedAt < session / 2,
-    hasMoved: () => hasMoved,
+    confirmed: (generation) => {
+      if (generation === identity?.groupGenerationId) confirmedAt = now()
+    },
+    isConfirmed: () => identity !== undefined && join === undefined && now() - confirmedAt < session / 2,
+    hasMoved: () => missed >= MAX_MISSED,
     ask: ({ direct, unanswered, until = Number.POSITIVE_INFINITY, viaKafkajs }) =>
       Effect.suspend(() => {
         const before = joins
         const send = Effect.suspend(() => {
-          const known = hasMoved ? identity : undefined
           const ends = Math.min(until, now() + patience)
+          const known = isDirect ? identity : undefined
           const askDirectly = async (as: Identity) => {
             // kafkajs asks a broker at random, which may be one that is silent
             let coordinator: Coordinator | undefined
@@ -155,17 +204,31 @@ export const make = ({ findCoordinator, now, sessionTimeout }: Settings): Member
             } while (coordinator === undefined && now() < ends)
             if (coordinator === undefined) throw unanswered()
             await direct(coordinator, as)
-            confirmedAt = now()
           }
-          return within(ends - now(), known === undefined ? viaKafkajs : () => askDirectly(known), unanswered)
+          return within(ends - now(), known === undefined ? viaKafkajs : () => askDirectly(known), unanswered).pipe(
+            Effect.tapBoth({
+              onSuccess: () =>
+                Effect.sync(() => {
+                  if (before !== joins) return
+                  if (known === undefined) missed = 0
+                  else {
+                    confirmedAt = now()
+                    isDirect = missed >= MAX_MISSED
+                  }
+                }),
+              onFailure: (cause) =>
+                Effect.sync(() => {
+                  const isElsewhere = typeOf(cause) === NOT_COORDINATOR
+                  if (before !== joins || known !== undefined || (typeOf(cause) !== undefined && !isElsewhere)) return
+                  missed = isElsewhere ? MAX_MISSED : missed + 1
+                  isDirect = true
+                }),
+            }),
+          )
         })
-        return (join === undefined ? send : Effect.zipRight(waitForJoin(join.over), send)).pipe(
+        return Effect.zipRight(waitForJoin, send).pipe(
           Effect.asVoid,
-          Effect.mapError((cause) => {
-            const isAnswer = typeOf(cause) !== undefined && typeOf(cause) !== NOT_COORDINATOR
-            if (before === joins && !isAnswer) hasMoved = true
-            return { cause, isOutdated: before !== joins || join !== undefined }
-          }),
+          Effect.mapError((cause) => ({ cause, isOutdated: before !== joins || join !== undefined })),
         )
       }),
   }
