@@ -1,38 +1,31 @@
-import { assert, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, it } from "@effect/vitest"
 import { type Consumer, KafkaClient } from "@effect-marketo/kafka"
 import { Broker, type BrokerError } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
-import { Context, Duration, Effect, Layer, Option } from "effect"
+import { Context, Duration, Effect, Exit, Layer, Option, Scope } from "effect"
 import kafkajs from "kafkajs"
-import { fill, Ledger, member, quick, until, workThrough } from "./consumerKit.js"
-
-const threeNodes = Broker.make({
-  nodes: 3,
-  settings: {
-    "broker.session.timeout.ms": 2500,
-    "broker.heartbeat.interval.ms": 400,
-    // its leader is the coordinator
-    "offsets.topic.num.partitions": 1,
-  },
-})
+import { fill, Ledger, member, quick, unique, until, workThrough } from "./consumerKit.js"
 
 const connect = (cluster: Broker.Service, clientId?: string) =>
   KafkaClient.layer({ brokers: cluster.brokers, requestTimeout: Duration.seconds(5), clientId })
 
 const COUNT = 24_000
 
-/** Two members work on a topic of three nodes; once both are at it, each step of their work takes as long as `during` says. */
-const disturbed = ({
-  disturb,
-  during,
-  ...options
-}: Partial<Consumer.Options> & {
-  readonly disturb: (cluster: Broker.Service) => Effect.Effect<void, BrokerError.BrokerError>
-  readonly during: Duration.DurationInput
-}) =>
+/** Two members work on a topic; once both are at it, each step of their work takes as long as `during` says. */
+const disturbed = (
+  cluster: Broker.Service,
+  {
+    disturb,
+    during,
+    ...options
+  }: Partial<Consumer.Options> & {
+    /** Answers with what puts the cluster in order again. */
+    readonly disturb: Effect.Effect<Effect.Effect<void, BrokerError.BrokerError>, BrokerError.BrokerError>
+    readonly during: Duration.DurationInput
+  },
+) =>
   Effect.gen(function* () {
-    const cluster = yield* threeNodes
-    const topic = "disturbed"
+    const topic = unique("disturbed")
     const kafka = connect(cluster)
     yield* fill(topic, 6, COUNT).pipe(Effect.provide(kafka))
     const ledger = new Ledger()
@@ -52,10 +45,11 @@ const disturbed = ({
       yield* join("other")
       yield* until(() => atWork.size === 2)
       pace = during
-      yield* disturb(cluster)
+      const restore = yield* disturb
       assert.isBelow(ledger.size, COUNT)
       pace = "10 millis"
       yield* until(() => ledger.size === COUNT)
+      yield* restore
     }).pipe(Effect.provide(kafka))
     assert.strictEqual(ledger.repeated, 0)
   })
@@ -76,36 +70,22 @@ const coordinatorOf = (cluster: Broker.Service) =>
   })
 
 describeWithOwnKafka("consuming from three nodes", () => {
-  it.scopedLive("nodes that are restarted one after the other lose and repeat nothing", () =>
-    disturbed({
-      // slow enough for the work to last longer than the restarts do on a busy machine
-      during: "2 seconds",
-      disturb: (cluster) =>
-        Effect.forEach([1, 2, 3], (node) => Effect.zipRight(cluster.stop(node), cluster.start(node)), {
-          discard: true,
-        }),
-    }),
-  )
+  const scope = Effect.runSync(Scope.make())
+  let cluster: Broker.Service
 
-  it.scopedLive("work that takes longer than a session is committed where the coordinator has moved to", () =>
-    disturbed({
-      during: "12 seconds",
-      disturb: (cluster) => Effect.flatMap(coordinatorOf(cluster), cluster.stop),
-    }),
-  )
-
-  it.scopedLive("the same when the coordinator falls silent", () =>
-    disturbed({
-      // time for a commit that nobody answers, and one where the coordinator has moved to
-      sessionTimeout: "9 seconds",
-      during: "15 seconds",
-      disturb: (cluster) => Effect.flatMap(coordinatorOf(cluster), (node) => cluster.kill(node, "SIGSTOP")),
-    }),
-  )
+  beforeAll(async () => {
+    const settings = {
+      "broker.session.timeout.ms": 2500,
+      "broker.heartbeat.interval.ms": 400,
+      // its leader is the coordinator
+      "offsets.topic.num.partitions": 1,
+    }
+    cluster = await Effect.runPromise(Scope.extend(Broker.make({ nodes: 3, settings }), scope))
+  })
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
   it.scopedLive("a commit that would wait behind a join beside it is made in the generation that follows", () =>
     Effect.gen(function* () {
-      const cluster = yield* threeNodes
       const client = yield* Effect.map(Layer.build(connect(cluster)), Context.get(KafkaClient.KafkaClient))
       const producer = yield* client.producer()
       const topic = "beside"
@@ -162,6 +142,34 @@ describeWithOwnKafka("consuming from three nodes", () => {
       )
       yield* until(() => commits.length === 2)
       assert.deepStrictEqual(commits, [true, true])
+    }),
+  )
+
+  it.scopedLive("nodes that are restarted one after the other lose and repeat nothing", () =>
+    disturbed(cluster, {
+      // slow enough for the work to last longer than the restarts do on a busy machine
+      during: "2 seconds",
+      disturb: Effect.forEach([1, 2, 3], (node) => Effect.zipRight(cluster.stop(node), cluster.start(node))).pipe(
+        Effect.as(Effect.void),
+      ),
+    }),
+  )
+
+  it.scopedLive("work that takes longer than a session is committed where the coordinator has moved to", () =>
+    disturbed(cluster, {
+      during: "10 seconds",
+      disturb: Effect.flatMap(coordinatorOf(cluster), (node) => Effect.as(cluster.stop(node), cluster.start(node))),
+    }),
+  )
+
+  it.scopedLive("the same when the coordinator falls silent", () =>
+    disturbed(cluster, {
+      // time for a commit that nobody answers, and one where the coordinator has moved to
+      sessionTimeout: "9 seconds",
+      during: "14 seconds",
+      disturb: Effect.flatMap(coordinatorOf(cluster), (node) =>
+        Effect.as(cluster.kill(node, "SIGSTOP"), cluster.kill(node, "SIGCONT")),
+      ),
     }),
   )
 })
