@@ -1,10 +1,11 @@
 /**
  * What a member of a group has in hand: the partitions that are assigned to it, and the batches that are being worked on.
  *
- * Three facts about kafkajs carry it. It joins again only when every running `eachBatch` has settled, so the handler of a
- * batch stays pending until the work is committed or given up: that is the drain before a rebalance and the back-pressure in
- * one. Errors thrown from `eachBatch` use up a budget that is never given back, except those by which the coordinator asks
- * for a new join: these, unchanged, and nothing else is thrown. And it sends no heartbeats while a handler runs.
+ * Three facts about kafkajs carry it. Asked by the coordinator, it joins again only when every running `eachBatch` has settled, so
+ * the handler of a batch stays pending until the work is committed or given up: that is the drain before a rebalance and the
+ * back-pressure in one. (For reasons of its own it may join beside running work: see `consumerMembership`.) Errors thrown from
+ * `eachBatch` use up a budget that is never given back, except those by which the coordinator asks for a new join: nothing else
+ * is thrown. And it sends no heartbeats while a handler runs.
  */
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
