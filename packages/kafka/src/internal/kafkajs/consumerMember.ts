@@ -78,7 +78,13 @@ export const run = (
           findCoordinator = () => find({ groupId }) as Promise<Broker & Membership.Coordinator>
           cluster.findGroupCoordinator = async () =>
             membership.watch(await findCoordinator()) as Broker & Membership.Coordinator
-          return PartitionAssigners.roundRobin(config)
+          // in one order: older brokers answer in any, and a partition would change its member without a reason
+          const inOrder = (name: string) =>
+            [...cluster.findTopicPartitionMetadata(name)].sort((one, other) => one.partitionId - other.partitionId)
+          return PartitionAssigners.roundRobin({
+            ...config,
+            cluster: Object.create(cluster, { findTopicPartitionMetadata: { value: inOrder } }),
+          })
         },
       ],
       retry: { ...connection.retry("steady"), restartOnFailure: () => Promise.resolve(false) },
