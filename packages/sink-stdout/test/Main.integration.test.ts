@@ -82,9 +82,10 @@ describe("Main.runMain with StdoutSink", () => {
 
   it.scopedLive("waits for a slow reader with memory that does not grow, and loses nothing", () =>
     Effect.gen(function* () {
-      const { code, stderr, stdout } = yield* run("2000", (w) => `${w} | { sleep 2; cat; } | wc -lc`)
+      // the output would not fit into the heap: a writer that does not wait does not survive
+      const limited = (w: string) => `export NODE_OPTIONS=--max-old-space-size=128; ${w} | { sleep 2; cat; } | wc -lc`
+      const { code, stdout } = yield* run("2000", limited)
       assert.match(stdout, /^\s*600000 \s*39\d{7}\s*$/) // 390 MB
-      assert.isBelow(Number(/peak (\d+) MB/.exec(stderr)?.[1]), 350)
       assert.strictEqual(code, 0)
     }),
   )
@@ -142,7 +143,7 @@ describe("Main.runMain with StdoutSink", () => {
         const code = yield* Effect.async<number | null>((resume) => {
           child.stderr.on("data", (chunk) => {
             stderr += String(chunk)
-            if (stderr.includes("peak") && !child.killed) child.kill(signal)
+            if (stderr.includes("written") && !child.killed) child.kill(signal)
           })
           child.on("close", (exitCode) => resume(Effect.succeed(exitCode)))
         })
