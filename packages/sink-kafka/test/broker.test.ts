@@ -5,7 +5,7 @@ import { KafkaClient, Partitioner } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { KafkaSink, RecordTooLarge } from "@effect-marketo/sink-kafka"
 import { SinkSuite } from "@effect-marketo/sink-testing"
-import { Chunk, Context, Effect, Either, Fiber, Layer, Logger, LogLevel, Option, type Scope } from "effect"
+import { Chunk, Context, Deferred, Effect, Either, Fiber, Layer, Logger, LogLevel, Option, type Scope } from "effect"
 import { following, headerOf, readAll, textOf, unique } from "./support/kafka.js"
 import * as sockets from "./support/sockets.js"
 
@@ -89,16 +89,25 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
     "of two copies that write at once, the older ends as Fenced, and the data are exact",
     Effect.gen(function* () {
       const { expectStored, open } = yield* fresh
-      const copy = Effect.scoped(
+      const started = yield* Deferred.make<void>()
+      const takenOver = yield* Deferred.make<void>()
+      const copy = (before: (sequence: number) => Effect.Effect<unknown>) =>
         Effect.gen(function* () {
           const writer = yield* open({}, yield* connect())
-          for (let sequence = sequenceOf(writer) + 1; sequence <= 60; sequence++) yield* writer.write(batch(sequence))
+          for (let sequence = sequenceOf(writer) + 1; sequence <= 60; sequence++) {
+            yield* before(sequence)
+            yield* writer.write(batch(sequence))
+          }
+        }).pipe(Effect.scoped, Effect.either)
+      const first = yield* Effect.fork(
+        copy((sequence) => {
+          if (sequence === 6) return Deferred.succeed(started, undefined)
+          return sequence === 50 ? Deferred.await(takenOver) : Effect.void
         }),
       )
-      const first = yield* Effect.fork(Effect.either(copy))
-      yield* Effect.sleep("700 millis")
-      const second = yield* Effect.fork(Effect.either(copy))
-      const [one, other] = yield* Effect.zip(Fiber.join(first), Fiber.join(second))
+      yield* Effect.raceFirst(Deferred.await(started), Fiber.join(first))
+      const other = yield* copy(() => Deferred.succeed(takenOver, undefined))
+      const one = yield* Fiber.join(first)
       assert.isTrue(Either.isRight(other))
       assert.deepStrictEqual(Either.isLeft(one) ? one.left.reason : "ended", "Fenced")
       yield* expectStored(batches(60))
@@ -114,13 +123,13 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
           const faulty = sockets.make()
           const writer = yield* open({ transactionTimeout: "1500 millis" }, yield* connect(faulty))
           yield* writer.write(batch(1))
-          faulty.next({ request: "EndTxn", do: { delay: 4_000 } })
+          faulty.next({ request: "EndTxn", do: { delay: 10_000 } })
           const write = yield* Effect.fork(Effect.either(writer.write(batch(2))))
           if (!isTakenOver) {
             assert.isTrue(Either.isRight(yield* Fiber.join(write)))
             return yield* expectStored(batches(2))
           }
-          yield* Effect.sleep("500 millis")
+          yield* Effect.repeat(Effect.sleep("20 millis"), { until: faulty.isDone })
           const newer = yield* open()
           assert.strictEqual(sequenceOf(newer), 1)
           yield* newer.write(batch(2))

@@ -28,7 +28,7 @@ describeWithKafka("KafkaSink under chaos", (brokers) => {
   it.scopedLive(
     `killed and frozen ${rounds} times, nothing is missing, repeated or out of order`,
     () => expectExact({ brokers, rounds, activities: 500 * rounds }),
-    60_000 + 5_000 * rounds,
+    200_000 + 5_000 * rounds,
   )
 })
 

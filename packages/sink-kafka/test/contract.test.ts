@@ -22,8 +22,10 @@ const harness = <E>(kafka: Layer.Layer<KafkaClient.KafkaClient, E>) =>
     }
   })
 
-SinkSuite.suite({ name: "KafkaSink in memory", harness: harness(KafkaClient.layerMemory), rounds: 60 })
+const timeout = "2 minutes"
+
+SinkSuite.suite({ name: "KafkaSink in memory", harness: harness(KafkaClient.layerMemory), rounds: 60, timeout })
 
 describeWithKafka("KafkaSink", (brokers) => {
-  SinkSuite.suite({ name: "on a broker", harness: harness(KafkaClient.layer({ brokers })), rounds: 4 })
+  SinkSuite.suite({ name: "on a broker", harness: harness(KafkaClient.layer({ brokers })), rounds: 4, timeout })
 })

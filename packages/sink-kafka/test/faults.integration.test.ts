@@ -5,7 +5,7 @@ import { Broker } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { KafkaSink } from "@effect-marketo/sink-kafka"
 import { SinkSuite } from "@effect-marketo/sink-testing"
-import { Context, Duration, Effect, Fiber, Layer, Logger, LogLevel, Redacted } from "effect"
+import { Context, Duration, Effect, Fiber, Layer, Logger, LogLevel, Redacted, Schedule } from "effect"
 import kafkajs from "kafkajs"
 import { following, readAll, textOf } from "./support/kafka.js"
 
@@ -42,7 +42,7 @@ describeWithOwnKafka("KafkaSink, when the broker goes away", () => {
           }
         }),
       )
-      yield* Effect.sleep("500 millis")
+      while (sequence < 5) yield* Effect.sleep("20 millis")
       yield* broker.kill(1)
       const before = sequence
       yield* Effect.sleep("2 seconds")
@@ -76,30 +76,33 @@ describeWithOwnKafka("KafkaSink, as a user with ACLs", () => {
         resourceType: kafkajs.AclResourceTypes,
         resourceName: string,
         ...operations: ReadonlyArray<kafkajs.AclOperationTypes>
-      ) =>
-        Effect.zipRight(
-          Effect.promise(() =>
-            admin.createAcls({
-              acl: operations.map((operation) => ({
-                principal: `User:${username}`,
-                host: "*",
-                permissionType: AclPermissionTypes.ALLOW,
-                resourcePatternType: ResourcePatternTypes.PREFIXED,
-                resourceType,
-                resourceName,
-                operation,
-              })),
-            }),
+      ) => {
+        const acl = operations.map((operation) => ({
+          principal: `User:${username}`,
+          host: "*",
+          permissionType: AclPermissionTypes.ALLOW,
+          resourcePatternType: ResourcePatternTypes.PREFIXED,
+          resourceType,
+          resourceName,
+          operation,
+        }))
+        return Effect.zipRight(
+          Effect.promise(() => admin.createAcls({ acl })),
+          Effect.forEach(acl, (each) =>
+            Effect.repeat(
+              Effect.promise(() => admin.describeAcls(each)),
+              { until: ({ resources }) => resources.length > 0, schedule: Schedule.spaced("20 millis") },
+            ),
           ),
-          Effect.sleep("300 millis"),
         )
+      }
       const everything = yield* connect({ brokers: broker.brokers })
       for (const name of ["activities", "rejected"]) yield* everything.createTopic({ name, partitions: 2 })
 
       const client = yield* connect({
         brokers: broker.sasl.brokers,
         sasl: { mechanism: "plain", username, password: Redacted.make(password) },
-        startTimeout: Duration.seconds(1),
+        startTimeout: Duration.seconds(5),
       })
       const options = {
         topic: "activities",
