@@ -12,17 +12,22 @@ import { temporaryFolder } from "./fixtures/folder.js"
 
 const kills = 25
 
+const readCheckpoint = (file: string) => {
+  const stored = JSON.parse(fs.readFileSync(`${file}.checkpoint.json`, "utf8"))
+  const [subscription = "{}"] = Object.values<string>(stored.subscriptions)
+  const sequence: number = JSON.parse(subscription).sequence ?? 0
+  return { sequence, stored }
+}
+
 /** What the checkpoint counts of the files must be exactly the batches up to its sequence. Returns the sequence. */
 const check = (options: NdjsonSink.Options) =>
   Effect.gen(function* () {
     const file = options.path
-    const stored = JSON.parse(fs.readFileSync(`${file}.checkpoint.json`, "utf8"))
+    const { sequence, stored } = readCheckpoint(file)
     const text = (name: string, length?: number) => {
       const bytes = fs.existsSync(name) ? fs.readFileSync(name).subarray(0, length) : Buffer.alloc(0)
       return options.gzip === true && bytes.length > 0 ? gunzipSync(bytes).toString() : bytes.toString()
     }
-    const [subscription = "{}"] = Object.values<string>(stored.subscriptions)
-    const sequence: number = JSON.parse(subscription).sequence ?? 0
     const batches = Array.from({ length: sequence }, (_, i) => crashBatch(i + 1))
     const written = (yield* NdjsonSink.files(file)).map((name) => text(name, name === file ? stored.length : undefined))
     assert.isTrue(written.join("") === batches.map((b) => ActivityRecord.toNdjson(b.records)).join(""), "lines")
@@ -52,11 +57,16 @@ it.scopedLive(
       for (let kill = 0; kill < kills; kill++) {
         const child = startWriter(all, Number.MAX_SAFE_INTEGER)
         assert.strictEqual(yield* Effect.promise(() => child.firstLine), `writing ${sequences.join(" ")}`)
+        // the others may come before the first commit
+        const atWork = kill % 2 === 1
+        const advanced = () => all.every(({ path }, i) => readCheckpoint(path).sequence > (sequences[i] ?? 0))
+        while (atWork && child.process.exitCode === null && !advanced()) yield* Effect.promise(() => setTimeout(1))
         yield* Effect.promise(() => setTimeout(Math.random() * 150))
         child.process.kill("SIGKILL")
         yield* Effect.promise(() => child.ended)
         sequences = yield* Effect.forEach(all, check)
       }
+      assert.isAtLeast(Math.min(...sequences), Math.floor(kills / 2))
       // 17 batches fill a file of 5,000 bytes, and a slow machine may have written fewer than five of them
       const last = Math.max(...sequences, 110) + 10
       yield* Effect.promise(() => startWriter(all, last).ended)
@@ -72,4 +82,5 @@ it.scopedLive(
         assert.deepStrictEqual(left, [])
       }
     }),
+  kills * 30_000, // for as many starts of a process
 )
