@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url"
 import { Command, FetchHttpClient, FileSystem, HttpClient } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Option, Stream } from "effect"
+import { Effect, Layer, Option, Stream } from "effect"
 
 const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
 
@@ -28,7 +28,7 @@ const provide = Effect.provide(Layer.merge(NodeContext.layer, FetchHttpClient.la
 
 describe("marketo-simulator", () => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    it.scopedLive(`prints one line of JSON, serves, and ends promptly on ${signal}`, () =>
+    it.scopedLive(`prints one line of JSON, serves, and ends with 0 on ${signal}`, () =>
       Effect.gen(function* () {
         const child = yield* start("--port", "0", "--seed", "3", "--activities", "2000", "--latency-ms", "1", "--gzip")
         const line = yield* child.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.runHead)
@@ -46,9 +46,8 @@ describe("marketo-simulator", () => {
         })
         assert.strictEqual(types.headers["content-encoding"], "gzip")
         assert.include(yield* text("/_simulator/calls"), '"endpoint":"identity"')
-        const [took, code] = yield* Effect.timed(Effect.zipRight(child.kill(signal), child.exitCode))
-        assert.isBelow(Duration.toMillis(took), 5_000)
-        assert.strictEqual(code, 0)
+        yield* child.kill(signal)
+        assert.strictEqual(yield* child.exitCode, 0)
       }).pipe(provide),
     )
   }
