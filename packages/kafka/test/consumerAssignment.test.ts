@@ -522,17 +522,18 @@ describe("what a member has in hand", () => {
 
   it.live("ends the member, to be replaced, when no heartbeat is answered at all", () =>
     Effect.gen(function* () {
-      const member = yield* setupWith(Duration.millis(300))
+      const session = 3_000
+      const member = yield* setupWith(Duration.millis(session))
       yield* member.join("a", [0])
-      member.give(0)
       member.onHeartbeat(silent)
       member.onElsewhere(silent)
       const began = Date.now()
+      member.give(0)
       yield* Effect.repeat(member.beat, { until: () => member.failures.length > 0 })
       assert.isTrue(member.failures[0]?.isRetryable)
-      assert.isAtLeast(Date.now() - began, 300)
+      assert.isAtLeast(Date.now() - began, session)
       // the first is given up early enough for another coordinator to be asked
-      assert.isAtLeast(member.direct.length, 2)
+      assert.isAtLeast(member.direct.length, 1)
     }),
   )
 

@@ -20,6 +20,9 @@ const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 describeWithKafka("when the way to the broker fails", (brokers) => {
+  /** Short where a send is to be given up, and enough for one on a busy machine. */
+  const deliveryTimeout = Duration.seconds(2)
+
   /** Clients whose requests meet `fault()`, which is asked for each of the kind `apiKey`. */
   const withFaults = (
     apiKey: number,
@@ -100,7 +103,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
 
   it.scopedLive("a send asks again for the coordinator of its transaction when the connection to it is cut", () =>
     Effect.gen(function* () {
-      let fault: Fault
+      const faults: Array<Fault> = []
       yield* Effect.gen(function* () {
         const client = yield* KafkaClient.KafkaClient
         const topic = yield* newTopic(2)
@@ -108,15 +111,13 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
         yield* producer.transaction((transaction) =>
           Effect.gen(function* () {
             yield* send(transaction, topic, ["a"])
-            fault = "after"
-            const second = yield* Effect.fork(send(transaction, topic, ["b"], 1))
-            yield* Effect.sleep("300 millis")
-            fault = undefined
-            yield* Fiber.join(second)
+            faults.push("after", "after")
+            yield* send(transaction, topic, ["b"], 1)
+            assert.isEmpty(faults)
           }),
         )
         yield* expectRead(topic, ["a", "b"])
-      }).pipe(Effect.provide(withFaults(api.FindCoordinator, () => fault)))
+      }).pipe(Effect.provide(withFaults(api.FindCoordinator, () => faults.shift())))
     }),
   )
 
@@ -131,7 +132,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
         fault = undefined
         yield* send(producer, topic, ["b"]) // under the number of "a" the broker would take it for a repetition
         yield* expectRead(topic, ["a", "b"])
-      }).pipe(Effect.provide(withFaults(api.Produce, () => fault, { deliveryTimeout: Duration.millis(700) })))
+      }).pipe(Effect.provide(withFaults(api.Produce, () => fault, { deliveryTimeout })))
     }),
   )
 
@@ -139,21 +140,23 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
     Effect.gen(function* () {
       let topic = ""
       const again: ReadonlyArray<() => Fault> = [() => "after", () => ({ answer: refusal(topic, 29) })]
-      const faults = [...again]
+      const faults: Array<() => Fault> = []
       yield* Effect.gen(function* () {
         const client = yield* KafkaClient.KafkaClient
         topic = yield* newTopic()
         const producer = yield* client.producer()
+        yield* send(producer, topic, ["first"]) // the partition of a new topic may have no leader for a moment
+        faults.push(...again)
         assert.strictEqual(yield* reasonOf(send(producer, topic, ["a"])), "Misconfigured")
         yield* send(producer, topic, ["b"])
-        yield* expectRead(topic, ["a", "b"])
+        yield* expectRead(topic, ["first", "a", "b"])
 
         faults.push(...again)
         const transactional = yield* client.transactionalProducer({ transactionalId: fresh("id") })
         const refused = transactional.transaction((transaction) => send(transaction, topic, ["c"]))
         assert.strictEqual(yield* reasonOf(refused), "Misconfigured")
         assert.strictEqual(yield* reasonOf(transactional.transaction(() => Effect.void)), "ProducerSpent")
-        yield* expectRead(topic, ["a", "b"])
+        yield* expectRead(topic, ["first", "a", "b"])
       }).pipe(Effect.provide(withFaults(api.Produce, () => faults.shift()?.())))
     }),
   )
@@ -181,7 +184,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
         const newer = yield* client.transactionalProducer({ transactionalId })
         yield* newer.transaction((transaction) => send(transaction, topic, ["b"]))
         yield* expectRead(topic, ["b"])
-      }).pipe(Effect.provide(withFaults(api.Produce, () => fault, { deliveryTimeout: Duration.millis(700) })))
+      }).pipe(Effect.provide(withFaults(api.Produce, () => fault, { deliveryTimeout })))
     }),
   )
 
@@ -191,23 +194,28 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
   ] as const) {
     it.scopedLive(`a send and an end are given up in time when the broker ${what}`, () =>
       Effect.gen(function* () {
-        const client = yield* KafkaClient.KafkaClient
-        const topic = yield* newTopic()
-        const producer = yield* client.producer()
-        const transactional = yield* client.transactionalProducer({ transactionalId: fresh("id") })
-        const [time, reasons] = yield* Effect.timed(
-          Effect.all(
-            [
-              reasonOf(send(producer, topic, ["a"])),
-              reasonOf(transactional.transaction((transaction) => send(transaction, topic, ["a"]))),
-            ],
-            { concurrency: "unbounded" },
-          ),
-        )
-        assert.deepStrictEqual(reasons, ["OutcomeUnknown", "OutcomeUnknown"])
-        assert.isBelow(Duration.toMillis(time), 4000)
-        assert.deepStrictEqual(yield* read(topic), [])
-      }).pipe(Effect.provide(withFaults(api.Produce, () => fault, { deliveryTimeout: Duration.millis(700) }))),
+        let isFaulty = true
+        yield* Effect.gen(function* () {
+          const client = yield* KafkaClient.KafkaClient
+          const topic = yield* newTopic()
+          const producer = yield* client.producer()
+          const transactional = yield* client.transactionalProducer({ transactionalId: fresh("id") })
+          const [time, reasons] = yield* Effect.timed(
+            Effect.all(
+              [
+                reasonOf(send(producer, topic, ["a"])),
+                reasonOf(transactional.transaction((transaction) => send(transaction, topic, ["a"]))),
+              ],
+              { concurrency: "unbounded" },
+            ),
+          )
+          assert.deepStrictEqual(reasons, ["OutcomeUnknown", "OutcomeUnknown"])
+          assert.isBelow(Duration.toMillis(time), 15_000)
+          isFaulty = false
+          yield* send(producer, topic, ["later"])
+          yield* expectRead(topic, ["later"])
+        }).pipe(Effect.provide(withFaults(api.Produce, () => (isFaulty ? fault : undefined), { deliveryTimeout })))
+      }),
     )
   }
 
@@ -271,7 +279,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
 
   it.scopedLive("what a send needs first, a new connection or the topic, is given up in time as well", () =>
     Effect.gen(function* () {
-      const { cut, layer } = severed({ startTimeout: Duration.seconds(1), deliveryTimeout: Duration.millis(700) })
+      const { cut, layer } = severed({ startTimeout: Duration.seconds(5), deliveryTimeout })
       yield* Effect.gen(function* () {
         const client = yield* KafkaClient.KafkaClient
         const topic = yield* newTopic()
@@ -285,14 +293,14 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
           }),
         )
         assert.deepStrictEqual(reasons, ["Unavailable", "Unavailable"])
-        assert.isBelow(Duration.toMillis(time), 3000)
+        assert.isBelow(Duration.toMillis(time), 15_000)
       }).pipe(Effect.provide(layer))
     }),
   )
 
   it.scopedLive("a producer that could not be made fences nobody later", () =>
     Effect.gen(function* () {
-      const { cut, layer, mend } = severed({ startTimeout: Duration.seconds(1) })
+      const { cut, layer, mend } = severed({ startTimeout: Duration.seconds(5) })
       yield* Effect.gen(function* () {
         const client = yield* KafkaClient.KafkaClient
         const topic = yield* newTopic()
@@ -356,7 +364,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
       const error = yield* Effect.flip(read(topic))
       assert.strictEqual(error.reason, "Unavailable")
       assert.include(error.message, "partition 0 has not moved from offset 0 of 1")
-    }).pipe(Effect.provide(withFaults(api.Fetch, () => "lose", { startTimeout: Duration.millis(1500) }))),
+    }).pipe(Effect.provide(withFaults(api.Fetch, () => "lose", { startTimeout: Duration.seconds(5) }))),
   )
 
   it.scopedLive("a slow reader is not overrun, and one that has enough ends at once", () =>
@@ -376,7 +384,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
           ),
         )
         assert.isBelow(transport.received - before, 6_000_000)
-        assert.isBelow(Duration.toMillis(time), 2000)
+        assert.isBelow(Duration.toMillis(time), 15_000)
       }).pipe(Effect.provide(KafkaClient.layer({ brokers }, transport)))
     }),
   )
@@ -395,7 +403,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
           Stream.runDrain,
         )
         const [time] = yield* Effect.timed(Effect.uninterruptible(reading))
-        assert.isBelow(Duration.toMillis(time), 4000)
+        assert.isBelow(Duration.toMillis(time), 15_000)
       }).pipe(Effect.provide(layer))
     }),
   )
@@ -404,9 +412,16 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
     "kafkajs's lines come to the log: none while all is well, each once in an outage, never with a record",
     () =>
       Effect.gen(function* () {
-        const transact = Effect.gen(function* () {
+        // what a new topic's first record meets may be worth a line
+        const topic = yield* Effect.gen(function* () {
           const client = yield* KafkaClient.KafkaClient
           const topic = yield* newTopic()
+          const producer = yield* client.transactionalProducer({ transactionalId: fresh("id") })
+          yield* producer.transaction((transaction) => send(transaction, topic, ["the contents"]))
+          return topic
+        }).pipe(Effect.provide(KafkaClient.layer({ brokers })))
+        const transact = Effect.gen(function* () {
+          const client = yield* KafkaClient.KafkaClient
           const producer = yield* client.transactionalProducer({ transactionalId: fresh("id") })
           // one right after the other: the next often meets the end of the one before
           for (let n = 0; n < 30; n++) {
