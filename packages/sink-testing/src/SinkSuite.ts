@@ -100,7 +100,7 @@ export interface Options<E> extends Rounds {
   /** The title of the suite. */
   readonly name: string
   readonly harness: Effect.Effect<Harness, E, Scope.Scope>
-  /** For one behaviour with all its rounds. Default: 30 seconds. */
+  /** For one behaviour with all its rounds; there to end a hang. Default: 2 minutes. */
   readonly timeout?: Duration.DurationInput | undefined
 }
 
@@ -119,7 +119,7 @@ export const behaviours: ReadonlyArray<Behaviour> = internal.behaviours
  * @category testing
  */
 export const suite = <E>(options: Options<E>): void => {
-  const timeout = Duration.toMillis(options.timeout ?? "30 seconds")
+  const timeout = Duration.toMillis(options.timeout ?? "2 minutes")
   describe(options.name, () => {
     for (const { name, run } of behaviours) it.live(name, () => run(options.harness, options), timeout)
   })

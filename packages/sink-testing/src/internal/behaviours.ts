@@ -109,10 +109,14 @@ const takeOver = (harness: Harness, rounds: number): Effect.Effect<void, SinkErr
   Effect.gen(function* () {
     const sink = yield* Session.newProcess(harness)
     const repeats = sink.delivery === "at-least-once"
-    const done = [small(1)]
-    const cost = yield* Effect.scoped(
-      Effect.flatMap(sink.open(subscription), (writer) => measure(writer.write(small(1)))),
+    const done = [small(1), small(2), small(3)]
+    const costs = yield* Effect.scoped(
+      Effect.flatMap(sink.open(subscription), (writer) =>
+        Effect.forEach(done, (batch) => measure(writer.write(batch))),
+      ),
     )
+    // the least, because a write that was held up once would put the instants of all rounds after the write
+    const cost = costs.reduce((least, one) => (one.millis < least.millis ? one : least))
     for (let round = 0; round < rounds; round++) {
       yield* Effect.scoped(
         Effect.gen(function* () {
