@@ -77,21 +77,22 @@ export const harness = (flaw?: Flaw): Effect.Effect<SinkSuite.Harness> =>
       const inProcess = new Map<string, string>()
       const checkpoints = has("keeps the checkpoint in the process") ? inProcess : disk.checkpoints
       const epochs = has("fences inside the process only") ? new Map<string, number>() : disk.epochs
-      const storeCheckpoint = (key: string, checkpoint: Checkpoint.Checkpoint) =>
+      const storeCheckpoint = (place: string, checkpoint: Checkpoint.Checkpoint) =>
         Effect.sync(() => {
           if (has("loses the checkpoint")) return
           const text = CheckpointModule.toJson(checkpoint)
-          checkpoints.set(key, has("alters the checkpoint") ? text.replaceAll("Å", "A") : text)
+          checkpoints.set(place, has("alters the checkpoint") ? text.replaceAll("Å", "A") : text)
         })
       const fail = (reason: SinkError.SinkError["reason"], description: string) =>
         Effect.fail(new SinkError.SinkError({ sink: "memory", reason, description }))
 
       const open = (subscription: Subscription.Subscription) =>
         Effect.gen(function* () {
-          const key = has("has one checkpoint for all") ? "one" : Subscription.key(subscription)
+          const key = Subscription.key(subscription)
+          const place = has("has one checkpoint for all") ? "one" : key
           const fence = Effect.sync(() => bump(epochs, key))
           const read = Effect.suspend(() => {
-            const found = Option.fromNullable(checkpoints.get(key))
+            const found = Option.fromNullable(checkpoints.get(place))
             return ActivitySink.readCheckpoint("memory", subscription, found)
           })
           const [epoch, checkpoint] = has("reads before it fences")
@@ -102,7 +103,7 @@ export const harness = (flaw?: Flaw): Effect.Effect<SinkSuite.Harness> =>
             Effect.suspend(() => {
               if (epochs.get(key) !== epoch && !unfenced) return fail("Fenced", "another writer took over")
               const records = storeRecords(batch)
-              const checkpoint = storeCheckpoint(key, batch.checkpoint)
+              const checkpoint = storeCheckpoint(place, batch.checkpoint)
               if (has("writes the checkpoint before the records")) {
                 return checkpoint.pipe(Effect.zipRight(Effect.yieldNow()), Effect.zipRight(records))
               }
