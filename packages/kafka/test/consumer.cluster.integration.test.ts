@@ -2,12 +2,29 @@ import { afterAll, assert, beforeAll, it } from "@effect/vitest"
 import { type Consumer, KafkaClient } from "@effect-marketo/kafka"
 import { Broker, type BrokerError } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
-import { Context, Duration, Effect, Exit, Layer, Option, Scope } from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Layer, Option, Schedule, Scope } from "effect"
 import kafkajs from "kafkajs"
-import { fill, Ledger, member, quick, unique, until, workThrough } from "./consumerKit.js"
+import { fill, Ledger, member, onEach, quick, unique, until, workThrough } from "./consumerKit.js"
+import { api, make } from "./faults.js"
 
-const connect = (cluster: Broker.Service, clientId?: string) =>
-  KafkaClient.layer({ brokers: cluster.brokers, requestTimeout: Duration.seconds(5), clientId })
+const connect = (cluster: Broker.Service, clientId?: string, transport?: KafkaClient.Transport) =>
+  KafkaClient.layer({ brokers: cluster.brokers, requestTimeout: Duration.seconds(5), clientId }, transport)
+
+const withAdmin = <A>(cluster: Broker.Service, use: (admin: kafkajs.Admin) => Promise<A>) =>
+  Effect.promise(async () => {
+    const admin = new kafkajs.Kafka({ brokers: [...cluster.brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
+    await admin.connect()
+    return use(admin).finally(() => admin.disconnect())
+  })
+
+/** Waits until no node lags behind in what the coordinator has. */
+const coordinatorIsReplicated = (cluster: Broker.Service) =>
+  withAdmin(cluster, (admin) => admin.fetchTopicMetadata({ topics: ["__consumer_offsets"] })).pipe(
+    Effect.repeat({
+      until: ({ topics }) => topics[0]?.partitions[0]?.isr.length === 3,
+      schedule: Schedule.spaced("200 millis"),
+    }),
+  )
 
 const COUNT = 24_000
 
@@ -27,23 +44,32 @@ const disturbed = (
   Effect.gen(function* () {
     const topic = unique("disturbed")
     const kafka = connect(cluster)
-    yield* fill(topic, 6, COUNT).pipe(Effect.provide(kafka))
+    yield* Effect.gen(function* () {
+      yield* (yield* KafkaClient.KafkaClient).createTopic({ name: topic, partitions: 6 })
+      yield* onEach(cluster.brokers, topic)
+      yield* fill(topic, 6, COUNT)
+    }).pipe(Effect.provide(kafka))
     const ledger = new Ledger()
     const atWork = new Set<string>()
-    let pace: Duration.DurationInput = "10 millis"
+    // in steps of 20 there is work for a hundred seconds: the other one joins meanwhile
+    let pace: Duration.DurationInput = "500 millis"
     yield* Effect.gen(function* () {
       const join = (name: string) =>
         member({ topic, groupId: topic, ...quick, ...options }, (batch) =>
-          workThrough(batch, (records) =>
-            Effect.sync(() => atWork.add(name)).pipe(
-              Effect.zipRight(Effect.suspend(() => Effect.sleep(pace))),
-              Effect.zipRight(Effect.sync(() => ledger.add(records))),
-            ),
+          workThrough(
+            batch,
+            (records) =>
+              Effect.sync(() => atWork.add(name)).pipe(
+                Effect.zipRight(Effect.suspend(() => Effect.sleep(pace))),
+                Effect.zipRight(Effect.sync(() => ledger.add(records))),
+              ),
+            20,
           ),
         ).pipe(Effect.forkScoped)
       yield* join("one")
       yield* join("other")
       yield* until(() => atWork.size === 2)
+      yield* coordinatorIsReplicated(cluster)
       pace = during
       const restore = yield* disturb
       assert.isBelow(ledger.size, COUNT)
@@ -52,13 +78,6 @@ const disturbed = (
       yield* restore
     }).pipe(Effect.provide(kafka))
     assert.strictEqual(ledger.repeated, 0)
-  })
-
-const withAdmin = <A>(cluster: Broker.Service, use: (admin: kafkajs.Admin) => Promise<A>) =>
-  Effect.promise(async () => {
-    const admin = new kafkajs.Kafka({ brokers: [...cluster.brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
-    await admin.connect()
-    return use(admin).finally(() => admin.disconnect())
   })
 
 const coordinatorOf = (cluster: Broker.Service) =>
@@ -97,7 +116,7 @@ describeWithOwnKafka("consuming from three nodes", () => {
       yield* withAdmin(cluster, (admin) =>
         admin.createTopics({ waitForLeaders: false, topics: [{ topic, replicaAssignment: partitions }] }),
       )
-      yield* Effect.repeat(client.topic(topic), { until: Option.isSome })
+      yield* onEach(cluster.brokers, topic)
       const send = (partition: number, value: string) => producer.send({ topic, partition }, [{ key: null, value }])
       const sendQuick = Effect.forEach(partitions, ({ partition }) => send(partition, "quick"))
       const owners = new Map<number, string>()
@@ -105,7 +124,13 @@ describeWithOwnKafka("consuming from three nodes", () => {
         [...owners].filter(([, owner]) => owner === name).map(([partition]) => partition)
       const working = new Set<string>()
       const commits: Array<boolean> = []
-      const join = (name: string, work: Duration.DurationInput) =>
+      /** The first one joins while both work. */
+      const joining = yield* Deferred.make<void>()
+      const watching = make((key) => {
+        if (key === api.JoinGroup && working.size === 2) Deferred.unsafeDone(joining, Effect.void)
+        return undefined
+      })
+      const join = (name: string, work: Effect.Effect<unknown>, transport?: KafkaClient.Transport) =>
         member({ topic, groupId: topic, ...quick }, (batch) =>
           Effect.gen(function* () {
             const values = Array.from(batch.records, ({ value }) => `${Option.getOrNull(value)}`)
@@ -113,16 +138,21 @@ describeWithOwnKafka("consuming from three nodes", () => {
             owners.set(batch.partition, name)
             if (!values.includes("slow")) return yield* batch.commit(batch.length)
             working.add(name)
-            yield* Effect.sleep(work)
+            yield* work
             commits.push(yield* batch.commit(batch.length))
           }).pipe(Effect.ensuring(batch.release), Effect.asVoid),
-        ).pipe(Effect.provide(connect(cluster, name)), Effect.forkScoped)
+        ).pipe(Effect.provide(connect(cluster, name, transport)), Effect.forkScoped)
       // the first one leads the group, so its join waits for the work of the other one; by its name it has two partitions of three
-      yield* join("a", "4 seconds")
+      const committing = yield* Deferred.make<void>()
+      const firstWork = Deferred.await(joining).pipe(
+        Effect.zipRight(Effect.sleep("500 millis")),
+        Effect.zipRight(Deferred.succeed(committing, undefined)),
+      )
+      yield* join("a", firstWork, watching)
       yield* Effect.repeat(Effect.zipRight(sendQuick, Effect.sleep("100 millis")), {
         until: () => ownedBy("a").length === 3,
       })
-      yield* join("b", "10 seconds")
+      yield* join("b", Effect.zipRight(Deferred.await(committing), Effect.sleep("8 seconds")))
       yield* Effect.repeat(Effect.zipRight(sendQuick, Effect.sleep("100 millis")), {
         until: () => ownedBy("b").length === 1,
       })
@@ -149,14 +179,15 @@ describeWithOwnKafka("consuming from three nodes", () => {
     disturbed(cluster, {
       // slow enough for the work to last longer than the restarts do on a busy machine
       during: "2 seconds",
-      disturb: Effect.forEach([1, 2, 3], (node) => Effect.zipRight(cluster.stop(node), cluster.start(node))).pipe(
-        Effect.as(Effect.void),
-      ),
+      disturb: Effect.forEach([1, 2, 3], (node) =>
+        Effect.all([cluster.stop(node), cluster.start(node), coordinatorIsReplicated(cluster)]),
+      ).pipe(Effect.as(Effect.void)),
     }),
   )
 
   it.scopedLive("work that takes longer than a session is committed where the coordinator has moved to", () =>
     disturbed(cluster, {
+      sessionTimeout: "6 seconds",
       during: "10 seconds",
       disturb: Effect.flatMap(coordinatorOf(cluster), (node) => Effect.as(cluster.stop(node), cluster.start(node))),
     }),

@@ -57,15 +57,15 @@ describeWithOwnKafka("consuming, when the broker dies", () => {
       const ledger = new Ledger()
       const losses = new Losses()
       yield* Effect.gen(function* () {
-        yield* member(
-          { topic, groupId: topic, ...quick, sessionTimeout: "20 seconds", restart: losses.restart },
-          (batch) =>
-            workThrough(batch, (records) =>
-              Effect.zipRight(
-                Effect.sleep("100 millis"),
-                Effect.sync(() => ledger.add(records)),
-              ),
+        // as long as a node may take to start
+        const patient = { sessionTimeout: "60 seconds", rebalanceTimeout: "60 seconds" } as const
+        yield* member({ topic, groupId: topic, ...quick, ...patient, restart: losses.restart }, (batch) =>
+          workThrough(batch, (records) =>
+            Effect.zipRight(
+              Effect.sleep("100 millis"),
+              Effect.sync(() => ledger.add(records)),
             ),
+          ),
         ).pipe(Effect.forkScoped)
         yield* until(() => ledger.size > 1000)
         yield* broker.kill(1)

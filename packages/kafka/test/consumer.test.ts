@@ -27,12 +27,23 @@ describeWithKafka("consuming", (brokers) => {
         yield* fill(topic, 6, 3000)
         const ledger = new Ledger()
         const options = { topic, groupId: topic, ...quick }
+        /** Works on that many and a few more. */
         const enough = (count: number) =>
           Effect.raceFirst(
-            member(options, (batch) => workThrough(batch, (records) => Effect.sync(() => ledger.add(records)), 70)),
+            member(options, (batch) =>
+              workThrough(
+                batch,
+                (records) =>
+                  Effect.suspend(() =>
+                    ledger.size < count ? Effect.sync(() => ledger.add(records)) : Effect.sleep("1 minute"),
+                  ),
+                70,
+              ),
+            ),
             until(() => ledger.size >= count),
           )
         yield* enough(1000)
+        assert.isBelow(ledger.size, 3000)
         yield* enough(3000)
         assert.strictEqual(ledger.size, 3000)
         assert.strictEqual(ledger.repeated, 0)
@@ -115,7 +126,7 @@ describeWithKafka("consuming", (brokers) => {
         yield* Effect.sleep("1 second")
         assert.isTrue(Option.isNone(yield* Fiber.poll(end)))
         assert.isTrue(yield* batch.commit(10))
-        yield* Fiber.join(end).pipe(Effect.timeout("2 seconds"))
+        yield* Fiber.join(end).pipe(Effect.timeout("15 seconds"))
         assert.isFalse(yield* batch.commit(20))
         assert.deepStrictEqual(yield* next(options), { first: true, offset: 10n })
       }).pipe(Effect.provide(layer)),
@@ -128,19 +139,19 @@ describeWithKafka("consuming", (brokers) => {
         const options = { topic, groupId: topic, ...quick }
 
         const released = yield* Deferred.make<void>()
-        yield* Effect.raceFirst(
-          member(options, (batch) =>
-            Effect.gen(function* () {
-              assert.isTrue(batch.claim(10))
-              yield* batch.release
-              assert.isTrue(batch.claim(20))
-              yield* batch.commit(5)
-              yield* batch.release
-              yield* Deferred.succeed(released, undefined)
-            }),
-          ),
-          Deferred.await(released),
-        ).pipe(Effect.timeout("5 seconds"))
+        const ending = yield* member(options, (batch) =>
+          Effect.gen(function* () {
+            assert.isTrue(batch.claim(10))
+            yield* batch.release
+            assert.isTrue(batch.claim(20))
+            yield* batch.commit(5)
+            yield* batch.release
+            yield* Deferred.succeed(released, undefined)
+          }),
+        ).pipe(Effect.fork)
+        yield* Effect.raceFirst(Deferred.await(released), Fiber.join(ending))
+        const [took] = yield* Effect.timed(Fiber.interrupt(ending))
+        assert.isBelow(Duration.toMillis(took), 15_000)
         assert.deepStrictEqual(yield* next(options), { first: true, offset: 5n })
       }).pipe(Effect.provide(layer)),
     )
@@ -217,16 +228,17 @@ describeWithKafka("consuming", (brokers) => {
         const topic = unique("expelled")
         yield* fill(topic, 1, 300)
         let isSilent = true
-        const losses = new Losses()
         const noError = Buffer.alloc(6) // and no throttling
         const silent = make((key) => (isSilent && key === api.Heartbeat ? { answer: noError } : undefined))
         const options = {
           topic,
           groupId: topic,
           ...quick,
-          sessionTimeout: "1500 millis",
+          sessionTimeout: "3 seconds",
           restart: Schedule.stop,
         } as const
+        // the first group of a fresh broker may lose members before it has joined
+        yield* next({ ...quick, topic, groupId: unique("before") })
         const ledger = new Ledger()
         const held = yield* Deferred.make<Consumer.PartitionBatch>()
         yield* member(options, (batch) =>
@@ -238,13 +250,11 @@ describeWithKafka("consuming", (brokers) => {
           }),
         ).pipe(Effect.provide(KafkaClient.layer({ brokers }, silent)), Effect.forkScoped)
         const batch = yield* Deferred.await(held)
-        losses.forget()
-        yield* Effect.sleep("2500 millis")
+        yield* Effect.sleep("5 seconds")
         isSilent = false
         assert.isFalse(yield* batch.commit(10))
         assert.isFalse(batch.claim(20))
         yield* until(() => ledger.size === 300)
-        assert.strictEqual(losses.count, 0)
       }).pipe(Effect.provide(layer)),
     )
 
@@ -307,7 +317,7 @@ describeWithKafka("consuming", (brokers) => {
         const joining = yield* member(options, () => Effect.void).pipe(Effect.fork)
         yield* until(() => !batch.claim(10))
         const [took] = yield* Effect.timed(Fiber.interrupt(joining))
-        assert.isBelow(Duration.toMillis(took), 8000)
+        assert.isBelow(Duration.toMillis(took), 30_000)
         assert.isTrue(yield* batch.commit(10))
       }).pipe(Effect.provide(layer)),
     )

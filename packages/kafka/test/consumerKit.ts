@@ -2,16 +2,27 @@
  * Members of consumer groups for tests.
  */
 import { type Consumer, KafkaClient, type KafkaRecord } from "@effect-marketo/kafka"
-import { Chunk, Effect, Schedule, Stream } from "effect"
+import { Chunk, Effect, Option, Schedule, Stream } from "effect"
 
 export const unique = (name: string) => `${name}-${Math.random().toString(36).slice(2)}`
 
-/** For tests: what takes minutes in production takes a second. */
+/** For tests: what takes minutes in production takes a second, except to be expelled, which a busy machine should not lead to. */
 export const quick = {
-  sessionTimeout: "6 seconds",
+  sessionTimeout: "20 seconds",
   heartbeatInterval: "200 millis",
   rebalanceTimeout: "20 seconds",
 } as const
+
+/** Waits until each of the brokers knows a topic that was just made. */
+export const onEach = (brokers: ReadonlyArray<string>, topic: string) =>
+  Effect.forEach(
+    brokers,
+    (broker) =>
+      Effect.flatMap(KafkaClient.KafkaClient, (kafka) =>
+        Effect.repeat(kafka.topic(topic), { until: Option.isSome }),
+      ).pipe(Effect.provide(KafkaClient.layer({ brokers: [broker] }))),
+    { concurrency: "unbounded", discard: true },
+  )
 
 /** Makes a topic with `count` records, the same number in each partition. */
 export const fill = (topic: string, partitions: number, count: number, value = "x") =>
