@@ -3,4 +3,4 @@ import { KafkaClient } from "../src/index.js"
 import { contract } from "./contract.js"
 
 describe("layerMemory", () =>
-  contract({ layer: KafkaClient.layerMemory, transactionTimeout: "20 millis", over: "60 millis" }))
+  contract({ layer: KafkaClient.layerMemory, transactionTimeout: "1 second", over: "1500 millis" }))

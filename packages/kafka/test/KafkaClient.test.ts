@@ -3,5 +3,5 @@ import { KafkaClient } from "../src/index.js"
 import { contract } from "./contract.js"
 
 describeWithKafka("over a broker", (brokers) =>
-  contract({ layer: KafkaClient.layer({ brokers }), transactionTimeout: "1 second", over: "3 seconds" }),
+  contract({ layer: KafkaClient.layer({ brokers }), transactionTimeout: "2 seconds", over: "6 seconds" }),
 )
