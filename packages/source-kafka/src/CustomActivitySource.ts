@@ -17,6 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Mailbox from "effect/Mailbox"
 import * as Stream from "effect/Stream"
 import { MAX_COUNT } from "./internal/batch.js"
+import * as breakers from "./internal/breaker.js"
 import * as counters from "./internal/counters.js"
 import * as deadLetters from "./internal/deadLetters.js"
 import * as decoding from "./internal/decode.js"
@@ -175,6 +176,7 @@ export const stream = <E = never, R = never>(
         readBack: reading.make(activities, unknown),
         deadLetters: dead,
         guard: new Guard(settings.guard),
+        breaker: yield* breakers.make,
         skipped: settings.skipped,
         onAssign,
         notFound: settings.notFound,

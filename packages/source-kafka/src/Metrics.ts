@@ -4,7 +4,8 @@
  * | name | type | unit | tags | meaning |
  * | --- | --- | --- | --- | --- |
  * | `marketo_source_records_total` | counter | records | topic, outcome | records whose offset was committed; outcome is `added`, `confirmed` (found there by reading back), `deadLettered`, `parked` or `dropped` |
- * | `marketo_source_calls_total` | counter | calls | topic | batches taken to be written |
+ * | `marketo_source_calls_total` | counter | calls | topic | calls to Marketo, repeated ones included |
+ * | `marketo_source_retries_total` | counter | records | topic | records that Marketo skipped and that are sent again by policy; they hold up what is behind them |
  * | `marketo_source_lost_total` | counter | records | topic | records that were worked on when their partition was taken away; they are delivered again |
  * | `marketo_source_dead_letter_retries_total` | counter | attempts | topic | failed attempts to write dead letters; offsets stand still meanwhile |
  *
@@ -25,6 +26,14 @@ export const records: Metric.Metric.Counter<number> = Metric.counter("marketo_so
  * @category metrics
  */
 export const calls: Metric.Metric.Counter<number> = Metric.counter("marketo_source_calls_total", { incremental: true })
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const retries: Metric.Metric.Counter<number> = Metric.counter("marketo_source_retries_total", {
+  incremental: true,
+})
 
 /**
  * @since 0.1.0

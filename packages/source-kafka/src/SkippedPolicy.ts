@@ -9,8 +9,9 @@
  * - `deadLetter`: goes to the dead-letter topic, and the next record's turn comes
  * - `drop`: counted (`outcome` is `dropped`), and gone
  * - `retry`: sent again, after 1 s, then twice as long each time up to a minute, until Marketo takes it; no later record of its
- *   partition is sent before that
- * - `fail`: ends the stream; its offset is not committed
+ *   partition is sent before that. Where `onAssign` is `"write"`, it becomes a dead letter when its partition is taken away
+ *   meanwhile and records behind it are stored
+ * - `fail`: ends the stream; its offset is not committed, and what is stored behind it in the same call is delivered again
  *
  * @since 0.1.0
  * @category models

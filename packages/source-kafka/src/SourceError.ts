@@ -6,11 +6,11 @@
 import * as Schema from "effect/Schema"
 
 /**
- * - `TooManyDeadLetters`: more than the guard allows; something is wrong that dead letters do not cure. None of the last batch
- *   was written
+ * - `TooManyDeadLetters`: more than the guard allows; something is wrong that dead letters do not cure. The last ones are not
+ *   written, except those before records that Marketo has stored in the same call
  * - `Refused`: Marketo skipped a record with a code for which the policy says `fail`
  *
- * Offsets stay where they are, so the next run begins with the same records.
+ * The next run begins with the first record that is neither in Marketo nor a dead letter.
  *
  * @since 0.1.0
  * @category errors

@@ -333,28 +333,48 @@ describe("bad input", () => {
   )
 })
 
+it.effect("halves of a refused call keep their order: the second waits for the first", () =>
+  Effect.gen(function* () {
+    const place = yield* topics("halves-order", 1)
+    yield* fill(
+      place,
+      range(20).map((n) => ({ ...record(n), key: "k" })),
+    )
+    yield* faults([
+      { fault: "error", code: "1003", match },
+      { fault: "error", code: "608", match, every: 1, times: 12 },
+    ])
+    const done = yield* flowing(take(20)(source(place)))
+    assert.strictEqual(done.added, 20)
+    assert.deepStrictEqual(
+      [...(yield* stored).keys()],
+      range(20).map((n) => `B-${n}`),
+    )
+  }).pipe(Effect.provide(layer())),
+)
+
 describe("what Marketo skips", () => {
+  /** Of so many calls the first record is skipped. */
   const skipping = (code: string, times: number) => {
     let calls = 0
-    return Layer.map(layer(), (context) => context).pipe(
-      Layer.flatMap((context) => {
-        const activities = Layer.succeedContext(context)
-        const wrapped = Layer.effect(
+    const skipped: CustomActivities.Result = { _tag: "Skipped", codes: [{ code, message: "" }], requestId: "r" }
+    return Layer.flatMap(layer(), (context) =>
+      Layer.provideMerge(
+        Layer.effect(
           CustomActivities.CustomActivities,
           Effect.map(CustomActivities.CustomActivities, (service) => ({
             ...service,
-            add: (batch, options) =>
-              Effect.map(service.add(batch, options), (results) =>
-                ++calls > times
-                  ? results
-                  : (Chunk.map(results, (result, i) =>
-                      i === 0 ? { _tag: "Skipped" as const, codes: [{ code, message: "" }], requestId: "r" } : result,
-                    ) as typeof results),
-              ),
+            add: (batch, options) => {
+              if (++calls > times) return service.add(batch, options)
+              const others = Chunk.tailNonEmpty(batch)
+              return Chunk.isNonEmpty(others)
+                ? Effect.map(service.add(others, options), Chunk.prepend(skipped))
+                : Effect.as(options?.hold?.acquire ?? Effect.void, Chunk.of(skipped))
+            },
           })),
-        )
-        return Layer.provideMerge(wrapped, activities)
-      }),
+        ),
+        Layer.succeedContext(context),
+      ),
     )
   }
 
@@ -398,27 +418,78 @@ describe("what Marketo skips", () => {
     }).pipe(Effect.provide(layer())),
   )
 
+  /** Twenty records of one partition, ten a call. */
+  const twenty = Effect.gen(function* () {
+    const place = yield* topics("retry", 1)
+    yield* fill(
+      place,
+      range(20).map((n) => ({ ...record(n), key: "k" })),
+    )
+    return { ...place, batch: { maxCount: 10 } }
+  })
+
   it.effect("is sent again by policy, and blocks its partition until it is taken", () =>
     Effect.gen(function* () {
-      const place = yield* topics("retry", 1)
-      yield* fill(
-        place,
-        range(20).map((n) => ({ ...record(n), key: "k" })),
-      )
+      const { batch, ...place } = yield* twenty
       const feed = yield* Feed.Feed
-      const done = yield* flowing(take(20)(source(place, { batch: { maxCount: 10 } })))
+      const fiber = yield* Effect.fork(take(20)(source(place, { batch })))
+      yield* TestClock.adjust("5 seconds")
+      // nobody would look what is stored behind it, so that stays claimed
+      assert.deepStrictEqual([feed.claimed(), (yield* stored).size], [10, 9])
+      const done = yield* flowing(Fiber.join(fiber))
       assert.strictEqual(done.added, 20)
       // the skipped one alone, after 1, 2 and 4 seconds, and nothing of its partition in between
-      const calls = yield* addCalls
       assert.deepStrictEqual(
-        calls.map(({ records }) => records),
-        [10, 1, 1, 10],
+        (yield* addCalls).map(({ records }) => records),
+        [9, 1, 10],
       )
-      // nothing was claimed while it waited
-      assert.isTrue(feed.events.some(({ what }) => what === "release"))
       assert.strictEqual(feed.claimed(), 0)
-    }).pipe(Effect.provide(skipping("719", 2))),
+      assert.strictEqual(repeated(yield* stored), 0)
+    }).pipe(Effect.provide(skipping("719", 4))),
   )
+
+  it.effect("is sent again by policy, nothing claimed meanwhile where the next owner looks what is stored", () =>
+    Effect.gen(function* () {
+      const { batch, ...place } = yield* twenty
+      const feed = yield* Feed.Feed
+      const options = { batch, unknown: { identity, visibilityDelay: 0 } }
+      const fiber = yield* Effect.fork(take(20)(source(place, options)))
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual([feed.claimed(), (yield* stored).size], [0, 9])
+      yield* flowing(Fiber.interrupt(fiber))
+      const done = yield* flowing(take(20)(source(place, options)))
+      assert.deepStrictEqual([done.confirmed, done.added], [9, 11])
+      assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [20, 0])
+    }).pipe(Effect.provide(skipping("719", 4))),
+  )
+
+  for (const end of ["the stream ends", "its partition is taken away"] as const) {
+    it.effect(
+      `becomes a dead letter when ${end} meanwhile, so that what is stored behind it is not written again`,
+      () =>
+        Effect.gen(function* () {
+          const { batch, ...place } = yield* twenty
+          const feed = yield* Feed.Feed
+          const fiber = yield* Effect.fork(take(20)(source(place, { batch })))
+          yield* TestClock.adjust("3 minutes")
+          if (end === "the stream ends") yield* flowing(Fiber.interrupt(fiber))
+          else {
+            yield* feed.revoke
+            yield* TestClock.adjust("2 seconds")
+          }
+          assert.deepStrictEqual([feed.claimed(), feed.committed(0)], [0, 10])
+          assert.deepStrictEqual(
+            (yield* letters(place.dead)).map(({ codes, offset }) => [codes, offset]),
+            [[["719"], 0n]],
+          )
+          const next = end === "the stream ends" ? yield* Effect.fork(take(10)(source(place, { batch }))) : fiber
+          yield* feed.rebalance
+          yield* TestClock.adjust("1 minutes")
+          assert.deepStrictEqual([(yield* stored).has("B-0"), repeated(yield* stored)], [false, 0])
+          yield* flowing(Fiber.interrupt(next))
+        }).pipe(Effect.provide(skipping("719", 100))),
+    )
+  }
 })
 
 describe("an outage", () => {
@@ -447,6 +518,38 @@ describe("an outage", () => {
         assert.deepStrictEqual(yield* letters(place.dead), [])
       }).pipe(Effect.provide(layer())),
   )
+
+  for (const [what, fault] of [
+    ["HTTP 502", { fault: "http", status: 502, match, every: 1 }],
+    ["HTTP 429", { fault: "http", status: 429, match, every: 1 }],
+    ["cut connections", { fault: "cut", match, every: 1 }],
+  ] as const) {
+    for (const notFound of ["park", "resend"] as const) {
+      it.effect(
+        `in which writing ends in ${what} costs a call of each lane, and then a record at a time (${notFound})`,
+        () =>
+          Effect.gen(function* () {
+            const lanes = 3
+            const count = 3_000
+            const place = yield* topics("writing-away", 12)
+            yield* fill(
+              place,
+              range(count).map((n) => record(n)),
+            )
+            const trials = 4
+            yield* faults([{ ...fault, times: lanes + trials }])
+            const options = { onAssign: "write", concurrency: lanes, unknown: { identity, notFound } } as const
+            const done = yield* flowing(take(count)(source(place, options)))
+            const calls = (yield* addCalls).map(({ records }) => records)
+            assert.deepStrictEqual(calls.slice(0, lanes + trials + 1), [300, 300, 300, 1, 1, 1, 1, 1])
+            assert.isBelow(calls.length, count / 300 + 20)
+            assert.strictEqual(done.parked, notFound === "park" ? lanes * 300 + trials : 1)
+            assert.strictEqual(done.parked + done.added, count)
+            assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [done.added, 0])
+          }).pipe(Effect.provide(layer())),
+      )
+    }
+  }
 
   it.effect("with a rebalance in it: what was taken away is left alone, and written once by its new owner", () =>
     Effect.gen(function* () {
@@ -705,7 +808,7 @@ describe("dead letters", () => {
       yield* TestClock.adjust("10 minutes")
       const feed = yield* Feed.Feed
       // nothing behind it was begun either
-      assert.deepStrictEqual([feed.committed(0), (yield* stored).size], [0, 299])
+      assert.deepStrictEqual([feed.committed(0), (yield* stored).size], [5, 299])
       isAway = false
       const done = yield* flowing(Fiber.join(fiber))
       assert.deepStrictEqual([done.added, done.deadLettered], [405, 1])
@@ -804,7 +907,87 @@ describe("dead letters", () => {
   )
 })
 
+describe("the guard", () => {
+  const mixed = (letters: number, value: (n: number) => string) =>
+    Effect.gen(function* () {
+      const place = yield* topics("guard-mixed", 1)
+      yield* fill(
+        place,
+        range(100).map((n) => ({ key: "k", value: n % 20 < letters ? value(n) : booking(n) })),
+      )
+      return place
+    })
+  const guard = { max: 4, of: 1_000 }
+
+  it.effect("looks at what cannot be decoded before anything is written", () =>
+    Effect.gen(function* () {
+      const place = yield* mixed(1, () => "{")
+      for (const _ of range(2)) {
+        const error = yield* Effect.flip(flowing(take(100)(source(place, { guard }))))
+        assert.include(error.message, "more than 4 of the last 1000")
+      }
+      assert.deepStrictEqual([(yield* stored).size, (yield* letters(place.dead)).length], [0, 0])
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("does not let be written again what is stored behind those that Marketo does not take", () =>
+    Effect.gen(function* () {
+      const place = yield* mixed(1, (n) => booking(n, { leadId: 7 }))
+      const error = yield* Effect.flip(flowing(take(101)(source(place, { guard }))))
+      assert.strictEqual(error._tag, "SourceError")
+      assert.deepStrictEqual([(yield* stored).size, (yield* letters(place.dead)).length], [95, 5])
+      assert.strictEqual((yield* Feed.Feed).committed(0), 100)
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("keeps the letters of a call of which nothing was stored", () =>
+    Effect.gen(function* () {
+      const place = yield* mixed(20, (n) => booking(n, { leadId: 7 }))
+      const error = yield* Effect.flip(flowing(take(100)(source(place, { guard }))))
+      assert.strictEqual(error._tag, "SourceError")
+      assert.deepStrictEqual([(yield* letters(place.dead)).length, (yield* Feed.Feed).committed(0)], [0, 0])
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("ends a call in halves when there are too many, not with the last record", () =>
+    Effect.gen(function* () {
+      const place = yield* mixed(20, (n) => booking(n))
+      yield* faults([{ fault: "error", code: "1003", match, every: 1 }])
+      const error = yield* Effect.flip(flowing(take(100)(source(place, { guard }))))
+      assert.strictEqual(error._tag, "SourceError")
+      assert.isBelow((yield* addCalls).length, 20)
+    }).pipe(Effect.provide(layer())),
+  )
+})
+
 describe("the end", () => {
+  it.effect(
+    "in an outage of the dead-letter topic what is done before the dead letter is committed, within the drain",
+    () =>
+      Effect.gen(function* () {
+        const place = yield* topics("stop-dead-away", 1)
+        yield* fill(place, [...range(99).map((n) => ({ ...record(n), key: "k" })), { key: "k", value: "{" }])
+        const client = yield* KafkaClient.KafkaClient
+        const away: KafkaClient.Service = {
+          ...client,
+          // as a send that waits for a broker
+          producer: () =>
+            Effect.succeed({
+              send: () => Effect.uninterruptible(Effect.sleep("2 minutes")).pipe(Effect.zipRight(Effect.never)),
+            }),
+        }
+        const fiber = yield* Effect.fork(Effect.provideService(take(100)(source(place)), KafkaClient.KafkaClient, away))
+        yield* TestClock.adjust("40 seconds")
+        const begun = yield* Clock.currentTimeMillis
+        yield* flowing(Fiber.interrupt(fiber))
+        assert.isAtMost((yield* Clock.currentTimeMillis) - begun, 22_000)
+        const feed = yield* Feed.Feed
+        assert.deepStrictEqual([feed.claimed(), feed.committed(0)], [0, 99])
+        yield* flowing(take(1)(source(place)))
+        assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [99, 0])
+      }).pipe(Effect.provide(layer())),
+  )
+
   it.effect("a call in flight is waited for and committed; nothing else is begun", () =>
     Effect.gen(function* () {
       const place = yield* topics("stop", 1)

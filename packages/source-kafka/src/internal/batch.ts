@@ -37,6 +37,10 @@ export class Entry {
   isDone = false
   /** How often it was sent again after a call without an answer. */
   resent = 0
+  /** Why Marketo did not take it for the moment. */
+  skipped: Cause | undefined
+  /** Whether the guard has counted its outcome. */
+  isCounted = false
 
   constructor(
     readonly batch: Consumer.PartitionBatch,

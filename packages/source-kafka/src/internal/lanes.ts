@@ -3,6 +3,7 @@
  * its call has written is committed, so no more than one call's records of each lane can ever be written and not committed.
  */
 import type * as Consumer from "@effect-marketo/kafka/Consumer"
+import * as Array from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -79,13 +80,14 @@ export const make = <R>(settings: {
       drain: (limit) =>
         Effect.gen(function* () {
           isStopping = true
-          const held = [...inFlight].filter(([work]) => work.isHeld()).map(([, fiber]) => fiber)
-          const others = [...inFlight].filter(([work]) => !work.isHeld()).map(([, fiber]) => fiber)
-          yield* Fiber.interruptAll(others)
-          const ended = yield* Effect.timeoutOption(Effect.interruptible(Fiber.awaitAll(held)), limit)
+          const [others, held] = Array.partition([...inFlight], ([work]) => work.isHeld())
+          yield* Fiber.interruptAll(others.map(([, fiber]) => fiber))
+          const end = Fiber.awaitAll(held.map(([, fiber]) => fiber))
+          const ended = yield* Effect.timeoutOption(Effect.interruptible(end), limit)
           if (ended._tag === "Some") return
           yield* Effect.logWarning("calls did not end in time, and are left; their records will be delivered again")
-          yield* Fiber.interruptAll(held)
+          // a dead letter that is being sent cannot be interrupted, and is not waited for
+          yield* Effect.forEach(held, ([work, fiber]) => Effect.zipRight(Fiber.interruptFork(fiber), work.release))
         }),
     }
   })

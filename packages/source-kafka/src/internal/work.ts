@@ -2,12 +2,15 @@
  * One lane's work on the records of one call: decode, look whether an earlier run has written them, write, settle, commit.
  *
  * Records are claimed only while they may be written or have been: from just before a call goes out until its records are
- * committed, its look-up when nobody answered and its dead letters included. During all other waits (limits, outages, a lock of
- * Marketo's) nothing is claimed, so a rebalance does not wait; what is lost to it is left alone.
+ * committed, its look-up when nobody answered and its dead letters included. During all other waits (limits, outages) nothing is
+ * claimed, so a rebalance does not wait; what is lost to it is left alone.
+ *
+ * A record that Marketo skips for the moment keeps those that are stored behind it from being committed. Where the next owner
+ * looks what is stored, they are given up for the pause as well. Where it would write them again they stay claimed, and when the
+ * partition is taken away meanwhile, the skipped one becomes a dead letter.
  */
 import type * as CustomActivities from "@effect-marketo/core/CustomActivities"
 import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
-import * as ErrorCode from "@effect-marketo/core/ErrorCode"
 import type * as MarketoError from "@effect-marketo/core/MarketoError"
 import * as EffectCause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
@@ -20,7 +23,9 @@ import * as Struct from "effect/Struct"
 import type { Progress } from "../Progress.js"
 import * as SkippedPolicy from "../SkippedPolicy.js"
 import { SourceError } from "../SourceError.js"
-import { type Cause, type Entry, MAX_COUNT, type Outcome, type Slice } from "./batch.js"
+import { type Entry, MAX_COUNT, type Outcome, type Slice } from "./batch.js"
+import type { Breaker } from "./breaker.js"
+import * as causes from "./causes.js"
 import type { Counters } from "./counters.js"
 import type { DeadLetters } from "./deadLetters.js"
 import type { Guard } from "./guard.js"
@@ -35,6 +40,7 @@ export interface Settings<R> {
   readonly readBack: ReadBack
   readonly deadLetters: DeadLetters
   readonly guard: Guard
+  readonly breaker: Breaker
   readonly skipped: SkippedPolicy.SkippedPolicy
   readonly onAssign: "readBack" | "write"
   readonly notFound: NonNullable<CustomActivities.UnknownPolicy["notFound"]>
@@ -52,6 +58,8 @@ export interface Work<R> {
   readonly run: Effect.Effect<void, WorkError, R>
   /** Whether records are claimed: they may have been written, and are not committed. */
   readonly isHeld: () => boolean
+  /** Gives them up. */
+  readonly release: Effect.Effect<void>
 }
 
 /** A slice in hand. */
@@ -70,51 +78,14 @@ type Answer = Option.Option<ReadonlyArray<CustomActivities.Result>>
 /** An entry that can be sent. */
 type Sendable = Entry & { readonly activity: CustomActivity.CustomActivity }
 
-const retryPause = (retries: number) => Duration.seconds(Math.min(60, 2 ** (retries - 1)))
+/** Before records that Marketo skipped are sent again, in milliseconds. */
+const retryPause = (pauses: number) => Math.min(60_000, 1_000 * 2 ** (pauses - 1))
 
-/** Marketo refuses all records of a call for one of them, without saying which. */
-const isAboutRecords = (error: MarketoError.MarketoError): boolean =>
-  error._tag === "InvalidRequest" ||
-  (error._tag === "Rejected" && error.codes.every((code) => code === "413" || /^1\d{3}$/.test(code)))
+/** So many pauses are worth a word. */
+const NOTICEABLE = 3
 
-const isTimeout = (error: MarketoError.MarketoError) => error._tag === "Rejected" && error.codes.includes("604")
-
-const codeOf = (error: MarketoError.MarketoError): string => {
-  if ("codes" in error) return error.codes.join(",")
-  if (error._tag === "InvalidRequest") return "undecodable"
-  return ("code" in error ? error.code : undefined) ?? ("reason" in error ? error.reason : error._tag)
-}
-
-const dead = (error: MarketoError.MarketoError, mayBeStored: boolean): Outcome => ({
-  _tag: "Dead",
-  cause: {
-    stage: "TASK_PUT",
-    exception: error._tag,
-    message: error.message,
-    code: codeOf(error),
-    requestId: "requestId" in error ? error.requestId : undefined,
-    mayBeStored,
-  },
-})
-
-const skippedCause = ({ codes, requestId }: CustomActivities.Skipped): Cause => ({
-  stage: "TASK_PUT",
-  exception: "Skipped",
-  message: codes
-    .map(({ code }) => `[${code}] ${ErrorCode.get("Response", code)?.meaning ?? "not in Marketo's list of codes"}`)
-    .join("; "),
-  code: codes.map(({ code }) => code).join(","),
-  requestId: requestId === "" ? undefined : requestId,
-  mayBeStored: false,
-})
-
-const codesOf = ({ codes }: CustomActivities.Skipped) => codes.map(({ code }) => code)
-
-const refused = ({ record: { offset, partition, topic } }: Entry, { message }: Cause) =>
-  new SourceError({
-    reason: "Refused",
-    description: `Marketo skipped the record at offset ${offset} of partition ${partition} of topic ${topic}: ${message}. The policy for such records is to fail`,
-  })
+/** How soon a partition that is taken away during a pause is let go, in milliseconds. */
+const STEP = 1_000
 
 const added: Outcome = { _tag: "Added", confirmedBy: "answer" }
 
@@ -123,6 +94,20 @@ const isPending = (entry: Entry): entry is Sendable => entry.outcome === undefin
 /** Its dead letter is not safe yet. */
 const isDead = (entry: Entry): entry is Entry & { readonly outcome: Extract<Outcome, { _tag: "Dead" }> } =>
   entry.outcome?._tag === "Dead" && !entry.isDone
+
+const isStored = ({ outcome }: Entry) => outcome?._tag === "Added"
+
+/** Not what is in doubt: that is nothing bad, and the next run would write it again without having parked it. */
+const isBad = ({ outcome }: Entry) => outcome?._tag === "Dead" && !outcome.cause.mayBeStored
+
+const isUncounted = (entry: Entry): entry is Entry => entry.outcome !== undefined && !entry.isCounted
+
+/** Whether something of it waits for its commit. */
+const isOutstanding = ({ committed, entries }: Part) =>
+  entries.some(({ outcome }, i) => i >= committed && outcome !== undefined)
+
+/** Whether something of it would be written again by an owner that does not look. */
+const hasStored = ({ committed, entries }: Part) => entries.findLastIndex(isStored) >= committed
 
 const progressOf = (entries: ReadonlyArray<Entry>): Progress => {
   const counts = { added: 0, confirmed: 0, deadLettered: 0, parked: 0, dropped: 0 }
@@ -140,17 +125,10 @@ const entriesOf = <A extends Entry>(parts: ReadonlyArray<Part>, is: (entry: Entr
   return found
 }
 
-const halves = <A>(entries: ReadonlyArray<A>): readonly [ReadonlyArray<A>, ReadonlyArray<A>] => {
-  const middle = Math.ceil(entries.length / 2)
-  return [entries.slice(0, middle), entries.slice(middle)]
-}
-
 export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Work<R> => {
-  const { activities, counters, deadLetters, guard, readBack, report, topic } = settings
+  const { activities, breaker, counters, deadLetters, guard, readBack, report, topic } = settings
   const visibilityDelay = Duration.toMillis(settings.visibilityDelay)
   let parts: ReadonlyArray<Part> = []
-  /** What got its outcome and is not in the guard's count yet. */
-  let fresh: Array<Entry> = []
   let committed: Array<Entry> = []
   /** What this pass over the records has met. */
   let hasLost = false
@@ -165,8 +143,10 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   const conclude = (entry: Entry, outcome: Outcome): void => {
     entry.outcome = outcome
     entry.isDone = outcome._tag !== "Dead"
-    fresh.push(entry)
   }
+
+  /** Whether these would be more dead letters than the guard allows. */
+  const isTooMany = () => guard.forbids(entriesOf(openParts(), isUncounted).map(isBad))
 
   /** False when something was taken away in this pass. What was claimed before that may be committed all the same. */
   const claim = (): boolean => {
@@ -197,22 +177,27 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       })
     })
 
-  const release = Effect.suspend(() =>
-    Effect.forEach(
-      claimed(),
-      (part) => {
-        part.isClaimed = false
-        return part.slice.batch.release
-      },
-      { discard: true },
-    ),
-  )
-
-  /** Commits what can be, and gives up the rest. */
-  const letGo = Effect.suspend(() => {
+  const commitAll = Effect.suspend(() => {
     const held = claimed()
     return Effect.forEach(held, commit, { concurrency: held.length, discard: true })
-  }).pipe(Effect.ensuring(release))
+  })
+
+  const releaseWhere = (is: (part: Part) => boolean) =>
+    Effect.suspend(() =>
+      Effect.forEach(
+        claimed().filter(is),
+        (part) => {
+          part.isClaimed = false
+          return part.slice.batch.release
+        },
+        { discard: true },
+      ),
+    )
+
+  const release = releaseWhere(() => true)
+
+  /** Commits what can be, and gives up the rest. */
+  const letGo = Effect.ensuring(commitAll, release)
 
   const tell = Effect.suspend(() => {
     if (committed.length === 0) return Effect.void
@@ -234,7 +219,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     const hold = {
       acquire: Effect.suspend(() => {
         isSent = claim()
-        return isSent ? Effect.void : Effect.interrupt
+        return isSent ? Metric.increment(counters.calls) : Effect.interrupt
       }),
       release: Effect.suspend(() => {
         isSent = false
@@ -264,10 +249,18 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       }),
     })
 
-  const writeHalves = (entries: ReadonlyArray<Sendable>) => Effect.forEach(halves(entries), write, { discard: true })
+  /** The second half not before all of the first has an outcome: records of one key are stored in their order. */
+  const writeHalves = (entries: ReadonlyArray<Sendable>): Effect.Effect<void, WorkError> => {
+    const middle = Math.ceil(entries.length / 2)
+    const first = entries.slice(0, middle)
+    return Effect.flatMap(write(first), () =>
+      first.some(isPending) || isTooMany() ? Effect.void : write(entries.slice(middle)),
+    )
+  }
 
   const settle = (entries: ReadonlyArray<Sendable>, results: ReadonlyArray<CustomActivities.Result>) =>
     Effect.suspend(() => {
+      breaker.answered()
       for (let i = 0; i < results.length; i++) {
         const entry = entries[i] as Sendable
         const result = results[i] as CustomActivities.Result
@@ -276,8 +269,13 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
           conclude(entry, added)
           continue
         }
-        const cause = skippedCause(result)
-        switch (SkippedPolicy.actionOf(settings.skipped, codesOf(result))) {
+        const cause = causes.ofSkipped(result)
+        switch (
+          SkippedPolicy.actionOf(
+            settings.skipped,
+            result.codes.map(({ code }) => code),
+          )
+        ) {
           case "deadLetter":
             conclude(entry, { _tag: "Dead", cause })
             break
@@ -285,10 +283,11 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
             conclude(entry, { _tag: "Dropped" })
             break
           case "retry":
+            entry.skipped = cause
             isRefused = true
             break
           case "fail":
-            return Effect.fail(refused(entry, cause))
+            return Effect.fail(causes.refused(entry, cause))
         }
       }
       return Effect.void
@@ -297,9 +296,10 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   /** Nothing was executed. */
   const notExecuted = (entries: ReadonlyArray<Sendable>, error: MarketoError.MarketoError) => {
     const [only, ...others] = entries
-    if (isAboutRecords(error)) {
+    if (causes.isAboutRecords(error)) {
+      breaker.answered()
       if (others.length > 0) return writeHalves(entries)
-      if (only !== undefined) conclude(only, dead(error, false))
+      if (only !== undefined) conclude(only, { _tag: "Dead", cause: causes.ofError(error, false) })
       return Effect.void
     }
     return outage.passes(error)
@@ -323,11 +323,16 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       if (missing.length === 0) return
       if (settings.notFound === "fail") return yield* Effect.fail(error)
       const mayResend =
-        settings.notFound === "resend" && isComplete && !(isTimeout(error) && missing.length <= settings.minCount)
+        settings.notFound === "resend" &&
+        isComplete &&
+        !(causes.isTimeout(error) && missing.length <= settings.minCount)
       const again = missing.filter(({ resent }) => mayResend && resent < settings.resends)
-      for (const entry of missing) if (!again.includes(entry)) conclude(entry, dead(error, true))
+      for (const entry of missing) {
+        if (!again.includes(entry)) conclude(entry, { _tag: "Dead", cause: causes.ofError(error, true) })
+      }
       for (const entry of again) entry.resent++
-      if (isTimeout(error) && again.length > 0) yield* writeHalves(again)
+      if (causes.isTimeout(error) && again.length > 0) yield* writeHalves(again)
+      else if (missing.length === entries.length) breaker.unanswered()
     })
 
   /** What is stored gets its outcome. */
@@ -361,24 +366,70 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     )
   })
 
+  /** Nobody will look what is stored behind records that are sent again: in a part that is taken away they become dead letters. */
+  const giveUpSkipped = () => {
+    for (const { entries, isOpen } of claimed()) {
+      if (isOpen) continue
+      for (const entry of entries.slice(0, Math.max(0, entries.findLastIndex(isStored)))) {
+        if (isPending(entry) && entry.skipped !== undefined) conclude(entry, { _tag: "Dead", cause: entry.skipped })
+      }
+    }
+  }
+
+  const staysClaimed = (part: Part) => isRefused && settings.onAssign === "write" && part.isOpen && hasStored(part)
+
   /** Makes dead letters safe, and commits. */
   const finish = Effect.gen(function* () {
-    if (fresh.length > 0) claim()
-    // not what is in doubt: it is not bad, and the next run would write it again without having parked it
-    const areDead = fresh.map(({ outcome }) => outcome?._tag === "Dead" && !outcome.cause.mayBeStored)
-    fresh = []
-    if (!guard.allows(areDead)) return yield* tooMany()
-    const letters = entriesOf(claimed(), isDead)
-    if (letters.length > 0) yield* deadLetters.write(letters.map((entry) => [entry, entry.outcome.cause]))
-    for (const entry of letters) entry.isDone = true
-    yield* letGo
-    yield* tell
+    if (openParts().some(isOutstanding)) claim()
+    if (settings.onAssign === "write") giveUpSkipped()
+    const uncounted = entriesOf(claimed(), isUncounted)
+    guard.count(uncounted.map(isBad))
+    for (const entry of uncounted) entry.isCounted = true
+    if (entriesOf(claimed(), isDead).length > 0) {
+      // what is done does not wait for them
+      yield* commitAll
+      // of too many only those that keep something stored from being committed
+      const letters = entriesOf(guard.isExceeded ? claimed().filter(hasStored) : claimed(), isDead)
+      if (letters.length > 0) yield* deadLetters.write(letters.map((entry) => [entry, entry.outcome.cause]))
+      for (const entry of letters) entry.isDone = true
+    }
+    yield* Effect.ensuring(
+      commitAll,
+      releaseWhere((part) => !staysClaimed(part)),
+    )
+    if (guard.isExceeded) return yield* tooMany()
+    // a reader that is slow does not keep anything claimed
+    if (claimed().length === 0) yield* tell
   })
 
   const tooMany = () =>
     new SourceError({
       reason: "TooManyDeadLetters",
       description: `more than ${guard.policy.max} of the last ${guard.policy.of} records of topic ${topic} would be dead letters. Look at those in the dead-letter topic, then start again or change the guard`,
+    })
+
+  /** Before skipped records are sent again; what is taken away meanwhile is let go. */
+  const pause = (pauses: number) =>
+    Effect.gen(function* () {
+      const skipped = entriesOf(openParts(), isPending).filter((entry) => entry.skipped !== undefined)
+      yield* Metric.incrementBy(counters.retries, skipped.length)
+      if (pauses >= NOTICEABLE) {
+        yield* Effect.annotateLogs(
+          Effect.logWarning("Marketo does not take some records for now; they hold up what is behind them"),
+          {
+            topic,
+            records: skipped.length,
+            codes: [...new Set(skipped.map((entry) => entry.skipped?.code))].join(" "),
+          },
+        )
+      }
+      const until = (yield* Clock.currentTimeMillis) + retryPause(pauses)
+      for (let now = 0; now < until && hasPending(); now = yield* Clock.currentTimeMillis) {
+        yield* Effect.sleep(STEP)
+        if (claimed().length === 0 || claim()) continue
+        yield* finish
+        hasLost = false
+      }
     })
 
   const run = Effect.gen(function* () {
@@ -388,17 +439,18 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
         (entries): Part => ({ slice, entries, isOpen: true, isClaimed: false, committed: 0 }),
       ),
     )
-    for (const { entries } of parts) fresh.push(...entries.filter(({ outcome }) => outcome !== undefined))
-    yield* Metric.increment(counters.calls)
     yield* confirmEarlier
     for (let pauses = 0; ; ) {
       hasLost = false
       isRefused = false
       const entries = entriesOf(openParts(), isPending)
-      if (entries.length > 0) yield* write(entries)
+      if (entries.length > 0 && !isTooMany()) {
+        if (breaker.isOpen()) yield* letGo
+        yield* breaker.run((isTrial) => write(isTrial ? entries.slice(0, 1) : entries))
+      }
       yield* finish
       if (!hasPending()) return
-      if (isRefused) yield* Effect.sleep(retryPause(++pauses))
+      if (isRefused) yield* pause(++pauses)
     }
   }).pipe(
     Effect.tapError(() => Effect.zipRight(letGo, tell)),
@@ -409,5 +461,5 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     }),
   )
 
-  return { run, isHeld: () => claimed().length > 0 }
+  return { run, isHeld: () => claimed().length > 0, release }
 }

@@ -17,6 +17,8 @@ export interface Service {
   /** Records that are claimed and neither committed nor released. */
   readonly claimed: () => number
   readonly committed: (partition: number) => number
+  /** A rebalance begins: nothing more can be claimed, and what is claimed may still be committed. */
+  readonly revoke: Effect.Effect<void>
   /** Takes all partitions away, and gives them to the same member again, from where it has committed. */
   readonly rebalance: Effect.Effect<void>
 }
@@ -35,6 +37,7 @@ export const layer: Layer.Layer<Feed | KafkaClient.KafkaClient> = Layer.effectCo
     const events: Array<Event> = []
     const parts = new Map<number, Part>()
     let generation = 0
+    let isRevoked = false
     let give: Effect.Effect<void> = Effect.void
     const consume: KafkaClient.Service["consume"] = ({ topic }) =>
       Stream.unwrap(
@@ -59,7 +62,7 @@ export const layer: Layer.Layer<Feed | KafkaClient.KafkaClient> = Layer.effectCo
               first: true,
               hasMore: false,
               claim: (until) => {
-                if (mine !== generation) {
+                if (mine !== generation || isRevoked) {
                   log("refused", until)
                   return false
                 }
@@ -99,8 +102,12 @@ export const layer: Layer.Layer<Feed | KafkaClient.KafkaClient> = Layer.effectCo
       events,
       claimed: () => [...parts.values()].reduce((sum, { claimed, committed }) => sum + claimed - committed, 0),
       committed: (partition) => parts.get(partition)?.committed ?? 0,
+      revoke: Effect.sync(() => {
+        isRevoked = true
+      }),
       rebalance: Effect.suspend(() => {
         generation++
+        isRevoked = false
         return give
       }),
     }

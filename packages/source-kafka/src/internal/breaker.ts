@@ -1,0 +1,54 @@
+/**
+ * A circuit breaker: after a call that nobody answered, and of which nothing was found, the next ones have one record, one at a
+ * time, until Marketo answers. Each of those may end in doubt too; so an outage costs a few records, and not the backlog.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+
+const PAUSE = Duration.toMillis("10 seconds")
+
+export interface Breaker {
+  readonly isOpen: () => boolean
+  /** Waits for its turn. A trial is a call of one record. */
+  readonly run: <A, E, R>(call: (isTrial: boolean) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  readonly answered: () => void
+  readonly unanswered: () => void
+}
+
+export const make: Effect.Effect<Breaker> = Effect.map(Effect.makeLatch(true), (closed) => {
+  let isOpen = false
+  let isTrying = false
+  let triedAt = Number.NEGATIVE_INFINITY
+
+  const trial = <A, E, R>(call: (isTrial: boolean) => Effect.Effect<A, E, R>) =>
+    Effect.ensuring(
+      call(true),
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        isTrying = false
+        triedAt = now
+      }),
+    )
+
+  const run: Breaker["run"] = (call) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (!isOpen) return call(false)
+      const left = isTrying ? PAUSE : triedAt + PAUSE - now
+      if (left > 0) return Effect.zipRight(Effect.timeoutOption(closed.await, left), run(call))
+      isTrying = true
+      return trial(call)
+    })
+
+  return {
+    isOpen: () => isOpen,
+    run,
+    answered: () => {
+      isOpen = false
+      closed.unsafeOpen()
+    },
+    unanswered: () => {
+      isOpen = true
+      closed.unsafeClose()
+    },
+  }
+})
