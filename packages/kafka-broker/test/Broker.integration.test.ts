@@ -3,20 +3,20 @@ import * as path from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Broker } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
-import { Effect, Exit, Fiber, Option, Schedule, Scope } from "effect"
+import { Effect, Exit, Option, Schedule, Scope } from "effect"
 import * as wire from "./fixtures/wire.js"
 
 /** A connection that is closed at the end. */
 const connected = (connect: Promise<wire.Connection>) =>
   Effect.acquireRelease(
-    Effect.promise(() => connect),
+    Effect.tryPromise(() => connect),
     ({ close }) => Effect.sync(close),
   )
 
 const createTopic = (address: string | undefined, name: string, replicas?: number) =>
   Effect.scoped(
     Effect.flatMap(connected(wire.connect(address)), (connection) =>
-      Effect.promise(() => wire.createTopic(connection, name, replicas)),
+      Effect.tryPromise(() => wire.createTopic(connection, name, replicas)),
     ),
   )
 
@@ -25,11 +25,15 @@ const assertRefused = (address: string | undefined) =>
     assert.include(String(error), "ECONNREFUSED"),
   )
 
-/** Until the code is the expected one, for what the cluster needs a moment to agree on. */
-const eventually = (expected: number, code: Effect.Effect<number>) =>
-  code.pipe(
-    Effect.repeat({ until: (each) => each === expected, schedule: Schedule.spaced("100 millis") }),
-    Effect.timeout("30 seconds"),
+/**
+ * Whether there was such a topic, or it was made now: for what the cluster needs a moment to agree on. It may have carried out what
+ * it has not answered, or not in time.
+ */
+const eventually = <E>(creation: Effect.Effect<number, E>) =>
+  creation.pipe(
+    Effect.filterOrFail((code) => code === wire.ok || code === wire.topicExists),
+    Effect.retry(Schedule.spaced("100 millis")),
+    Effect.timeout("60 seconds"),
   )
 
 const quickToNotice = { "broker.session.timeout.ms": 2500, "broker.heartbeat.interval.ms": 400 }
@@ -43,20 +47,24 @@ describeWithOwnKafka("Broker", () => {
       assert.isEmpty(others)
 
       yield* broker.kill(1, "SIGSTOP")
-      const creation = yield* Effect.fork(createTopic(address, "kept"))
-      assert.isTrue(Option.isNone(yield* Effect.timeoutOption(Fiber.await(creation), "500 millis")))
+      // a signal arrives a moment later
+      yield* createTopic(address, "kept").pipe(
+        Effect.timeoutOption("500 millis"),
+        Effect.repeat({ until: Option.isNone, schedule: Schedule.spaced("100 millis") }),
+        Effect.timeout("10 seconds"),
+      )
       yield* broker.kill(1, "SIGCONT")
-      assert.strictEqual(yield* Fiber.join(creation), wire.ok)
+      yield* eventually(createTopic(address, "kept"))
 
       yield* broker.stop(1)
       yield* assertRefused(address)
       yield* broker.start(1)
-      assert.strictEqual(yield* createTopic(address, "kept"), wire.topicExists)
+      assert.strictEqual(yield* eventually(createTopic(address, "kept")), wire.topicExists)
 
       yield* broker.kill(1)
       yield* assertRefused(address)
       yield* broker.start(1)
-      assert.strictEqual(yield* createTopic(address, "kept"), wire.topicExists)
+      assert.strictEqual(yield* eventually(createTopic(address, "kept")), wire.topicExists)
 
       const [log = ""] = broker.logs
       assert.isTrue(fs.existsSync(log))
@@ -68,13 +76,22 @@ describeWithOwnKafka("Broker", () => {
 
   it.scopedLive("two at once, of different versions, do not meet", () =>
     Effect.gen(function* () {
-      const brokers = yield* Effect.forEach(["3.9.2", "4.4.0"], (version) => Broker.make({ version }), {
-        concurrency: "unbounded",
-      })
-      for (const { brokers: addresses, logs, version } of brokers) {
-        assert.strictEqual(yield* createTopic(addresses[0], "of-both"), wire.ok)
-        assert.strictEqual(fs.readFileSync(logs[0] ?? "", "utf8"), "", version)
-      }
+      const logsOfBoth = Effect.scoped(
+        Effect.gen(function* () {
+          const both = yield* Effect.forEach(["3.9.2", "4.4.0"], (version) => Broker.make({ version }), {
+            concurrency: "unbounded",
+          })
+          return yield* Effect.forEach(both, ({ brokers, logs, version }) =>
+            Effect.map(createTopic(brokers[0], "of-both"), (code) => {
+              assert.strictEqual(code, wire.ok, version)
+              return fs.readFileSync(logs[0] ?? "", "utf8")
+            }),
+          )
+        }),
+      )
+      // a slow start may be worth a line; what is wrong with the settings is worth one at each start
+      const logs = yield* Effect.repeat(logsOfBoth, { times: 2, until: (texts) => texts.every((text) => text === "") })
+      assert.deepStrictEqual(logs, ["", ""])
     }),
   )
 
@@ -82,13 +99,13 @@ describeWithOwnKafka("Broker", () => {
     Effect.gen(function* () {
       const cluster = yield* Broker.make({ nodes: 3, settings: quickToNotice })
       const [first, second, third] = cluster.brokers
-      assert.strictEqual(yield* createTopic(first, "on-three", 3), wire.ok)
+      yield* eventually(createTopic(first, "on-three", 3))
       yield* cluster.kill(2)
       yield* assertRefused(second)
-      yield* eventually(wire.ok, createTopic(third, "on-two", 2))
+      yield* eventually(createTopic(third, "on-two", 2))
       yield* cluster.start(2)
-      yield* eventually(wire.topicExists, createTopic(second, "on-two", 2))
-      yield* eventually(wire.ok, createTopic(second, "on-three-again", 3))
+      assert.strictEqual(yield* eventually(createTopic(second, "on-two", 2)), wire.topicExists)
+      yield* eventually(createTopic(second, "on-three-again", 3))
     }),
   )
 
@@ -105,12 +122,12 @@ describeWithOwnKafka("Broker", () => {
       assert.strictEqual(yield* signIn((each) => wire.signInPlain(each, wrong)), wire.authenticationFailed)
 
       const app = yield* connected(wire.connect(saslAddress))
-      const create = (name: string) => Effect.promise(() => wire.createTopic(app, name))
+      const create = (name: string) => Effect.tryPromise(() => wire.createTopic(app, name))
       assert.strictEqual(yield* Effect.promise(() => wire.signInPlain(app, sasl.plain)), wire.ok)
       assert.strictEqual(yield* create("app-denied"), wire.topicDenied)
       const admin = yield* connected(wire.connect(brokers[0]))
       yield* Effect.promise(() => wire.allowCreation(admin, sasl.plain.username, "app-"))
-      yield* eventually(wire.ok, create("app-allowed"))
+      yield* eventually(create("app-allowed"))
       assert.strictEqual(yield* create("others"), wire.topicDenied)
 
       const [tlsAddress] = tls.brokers

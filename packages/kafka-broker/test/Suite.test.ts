@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process"
+import { randomUUID } from "node:crypto"
 import { createRequire } from "node:module"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -9,7 +10,7 @@ import * as wire from "./fixtures/wire.js"
 describeWithKafka("the broker of the run", (brokers) => {
   it("answers, and is known to child processes", async () => {
     const connection = await wire.connect(brokers[0])
-    assert.strictEqual(await wire.createTopic(connection, "suite-test"), wire.ok)
+    assert.strictEqual(await wire.createTopic(connection, `suite-test-${randomUUID()}`), wire.ok)
     connection.close()
     assert.strictEqual(process.env.KAFKA_BROKERS, brokers.join(","))
   })

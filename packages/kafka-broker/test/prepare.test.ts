@@ -35,11 +35,16 @@ const machine = (programs: Readonly<Record<string, string>>) =>
 
 const java = (version: string) => `echo 'openjdk version "${version}" 2025-04-15' >&2`
 
-/** "Gets" one jar, as Maven would, and counts its runs in a file beside the jars' folder. */
-const maven = `
+/** "Gets" one jar, as Maven would, when so many are at it; counts its runs in a file beside the jars' folder. */
+const maven = (together: number) => `
 for argument do case $argument in -DoutputDirectory=*) folder=\${argument#*=};; esac; done
 echo run >> "$folder/../runs"
-/bin/sleep 0.2
+for turn in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  runs=0
+  while read -r line; do runs=$((runs+1)); done < "$folder/../runs"
+  [ $runs -ge ${together} ] && break
+  /bin/sleep 0.5
+done
 echo jar > "$folder/kafka.jar"`
 
 const failure = Effect.map(Effect.flip(Broker.prepare("4.4.0")), ({ message, reason }) => ({ reason, message }))
@@ -89,7 +94,7 @@ describe("prepare", () => {
 
   it.scopedLive("fills the cache once and needs no Maven afterwards; two at once do not disturb each other", () =>
     Effect.gen(function* () {
-      const cache = yield* machine({ java: java("24-ea"), mvn: maven })
+      const cache = yield* machine({ java: java("24-ea"), mvn: maven(2) })
       const prepared = yield* Effect.all([Broker.prepare("4.4.0"), Broker.prepare("4.4.0")], { concurrency: 2 })
       prepared.push(yield* Broker.prepare("4.4.0"))
       const folder = path.join(cache, "kafka-4.4.0")
@@ -102,7 +107,7 @@ describe("prepare", () => {
 
   it.scopedLive("removes what a killed fill left, and not what a live one writes", () =>
     Effect.gen(function* () {
-      const cache = yield* machine({ java: java("17"), mvn: maven })
+      const cache = yield* machine({ java: java("17"), mvn: maven(1) })
       const left = [path.join(cache, "fill-4194304-abcdef"), path.join(cache, `fill-${process.ppid}-abcdef`)]
       for (const folder of left) fs.mkdirSync(folder, { recursive: true })
       yield* Broker.prepare("4.4.0")
