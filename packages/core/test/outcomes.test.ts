@@ -389,14 +389,14 @@ describe("in the middle of many", () => {
 })
 
 describe("over a real socket", () => {
-  const live = (faults: ReadonlyArray<Fault>) =>
+  const live = (faults: ReadonlyArray<Fault>, timeout?: Duration.Duration) =>
     Layer.unwrapEffect(
       Effect.map(Simulator.Simulator, (simulator) =>
         Marketo.layer({
           baseUrl: simulator.url,
           clientId: Redacted.make(simulator.clientId),
           clientSecret: Redacted.make(simulator.clientSecret),
-          policies: { addCustomActivities: { baseDelay: Duration.millis(5), timeout: Duration.millis(800) } },
+          policies: { addCustomActivities: { baseDelay: Duration.millis(5), ...(timeout && { timeout }) } },
         }),
       ),
     ).pipe(
@@ -405,12 +405,12 @@ describe("over a real socket", () => {
       Layer.provideMerge(quiet),
     )
 
-  for (const [what, fault] of [
+  for (const [what, fault, timeout] of [
     ["cut before executing", { fault: "cut", match }],
     ["cut after executing", { fault: "cut", executed: true, match }],
     ["cut in the body of the answer", { fault: "cutBody", match }],
-    ["slower than our time limit", { fault: "delay", delay: "2 seconds", match }],
-  ] as ReadonlyArray<readonly [string, Fault]>) {
+    ["slower than our time limit", { fault: "delay", delay: "2 seconds", match }, Duration.millis(800)],
+  ] as ReadonlyArray<readonly [string, Fault, Duration.Duration?]>) {
     for (const notFound of ["park", "resend"] as const) {
       it.scopedLive(
         `${what}, ${notFound}: said what is stored, and nothing stored twice (the transport repeats nothing by itself)`,
@@ -427,7 +427,7 @@ describe("over a real socket", () => {
             if (notFound === "resend") assert.strictEqual((yield* stored).length, records)
             const adds = (yield* simulator.calls).filter((c) => c.endpoint === "addCustomActivities").length
             assert.strictEqual(adds, what === "cut before executing" && notFound === "resend" ? 2 : 1)
-          }).pipe(Effect.provide(live([fault]))),
+          }).pipe(Effect.provide(live([fault], timeout))),
       )
     }
   }
