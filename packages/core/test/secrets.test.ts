@@ -125,6 +125,7 @@ describe("no secret and no personal value in any span, log line, metric or error
           for (const fault of faults) yield* simulator.fault(fault)
           const { exit, text } = yield* collecting(program)
           assert.isTrue(Exit.isFailure(exit), what)
+          assert.strictEqual((yield* simulator.calls).at(-1)?.fault, faults.at(-1)?.fault, what)
           clean(what, text)
         }
       }).pipe(Effect.provide(Simulator.layerServer({ clientSecret: "hush & hush+7" }))),

@@ -170,7 +170,16 @@ describe("inferred types", () => {
   )
 
   it.effect("the stream of pages runs", () =>
-    own.pipe(Effect.provide(Layer.merge(simulated({ activities: 500 }), ActivitySink.layerMemory))),
+    Effect.gen(function* () {
+      yield* own
+      const { batches } = yield* ActivitySink.Memory
+      const written = (yield* batches).flatMap(({ records }) => Chunk.toReadonlyArray(records).map((r) => r.identity))
+      const activities = yield* Activities.Activities
+      const changes = yield* Stream.runCollect(activities.stream(Feed.leadChanges({ fields: ["email"] }), { since }))
+      const expected = Chunk.toReadonlyArray(changes).flatMap((c) => (c.fields.length > 0 ? [c.marketoGUID] : []))
+      assert.isNotEmpty(expected)
+      assert.deepStrictEqual(written, expected)
+    }).pipe(Effect.provide(Layer.merge(simulated({ activities: 500 }), ActivitySink.layerMemory))),
   )
 })
 
