@@ -7,16 +7,14 @@ import { Effect, Exit, Option, Schedule, Scope } from "effect"
 import * as wire from "./fixtures/wire.js"
 
 /** A connection that is closed at the end. */
-const connected = (connect: Promise<wire.Connection>) =>
-  Effect.acquireRelease(
-    Effect.tryPromise(() => connect),
-    ({ close }) => Effect.sync(close),
-  )
+const connected = (connect: () => Promise<wire.Connection>) =>
+  Effect.acquireRelease(Effect.tryPromise(connect), ({ close }) => Effect.sync(close))
 
 const createTopic = (address: string | undefined, name: string, replicas?: number) =>
   Effect.scoped(
-    Effect.flatMap(connected(wire.connect(address)), (connection) =>
-      Effect.tryPromise(() => wire.createTopic(connection, name, replicas)),
+    Effect.flatMap(
+      connected(() => wire.connect(address)),
+      (connection) => Effect.tryPromise(() => wire.createTopic(connection, name, replicas)),
     ),
   )
 
@@ -114,24 +112,27 @@ describeWithOwnKafka("Broker", () => {
       const { brokers, sasl, tls } = yield* Broker.make({ security: true })
       const [saslAddress] = sasl.brokers
       const signIn = (attempt: (connection: wire.Connection) => Promise<number>) =>
-        Effect.flatMap(connected(wire.connect(saslAddress)), (connection) => Effect.promise(() => attempt(connection)))
+        Effect.flatMap(
+          connected(() => wire.connect(saslAddress)),
+          (connection) => Effect.promise(() => attempt(connection)),
+        )
       const wrong = { ...sasl.scram, password: "wrong" }
       assert.strictEqual(yield* signIn((each) => wire.signInScram(each, "sha256", sasl.scram)), wire.ok)
       assert.strictEqual(yield* signIn((each) => wire.signInScram(each, "sha512", sasl.scram)), wire.ok)
       assert.strictEqual(yield* signIn((each) => wire.signInScram(each, "sha512", wrong)), wire.authenticationFailed)
       assert.strictEqual(yield* signIn((each) => wire.signInPlain(each, wrong)), wire.authenticationFailed)
 
-      const app = yield* connected(wire.connect(saslAddress))
+      const app = yield* connected(() => wire.connect(saslAddress))
       const create = (name: string) => Effect.tryPromise(() => wire.createTopic(app, name))
       assert.strictEqual(yield* Effect.promise(() => wire.signInPlain(app, sasl.plain)), wire.ok)
       assert.strictEqual(yield* create("app-denied"), wire.topicDenied)
-      const admin = yield* connected(wire.connect(brokers[0]))
+      const admin = yield* connected(() => wire.connect(brokers[0]))
       yield* Effect.promise(() => wire.allowCreation(admin, sasl.plain.username, "app-"))
       yield* eventually(create("app-allowed"))
       assert.strictEqual(yield* create("others"), wire.topicDenied)
 
       const [tlsAddress] = tls.brokers
-      const trusting = yield* connected(wire.connectTls(tlsAddress, tls.ca))
+      const trusting = yield* connected(() => wire.connectTls(tlsAddress, tls.ca))
       assert.strictEqual(yield* Effect.promise(() => wire.createTopic(trusting, "over-tls")), wire.ok)
       const { error } = yield* Effect.flip(Effect.tryPromise(() => wire.connectTls(tlsAddress)))
       assert.strictEqual((error as NodeJS.ErrnoException).code, "DEPTH_ZERO_SELF_SIGNED_CERT")
