@@ -1,5 +1,6 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { setImmediate } from "node:timers/promises"
 import { gunzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import { ActivityRecord, type ActivitySink, Checkpoint, Subscription } from "@effect-marketo/core"
@@ -160,7 +161,9 @@ describe("writing", () => {
       const sink = yield* Scope.extend(NdjsonSink.make({ path: file }), scope)
       const writer = yield* Scope.extend(sink.open(subscription), scope)
       const write = yield* Effect.forkDaemon(writer.write(batch(1, { size: 20_000 })))
-      while (fs.statSync(file).size === 0) yield* Effect.sleep("1 millis")
+      // each of the steps that remain takes a turn of the event loop
+      while (fs.statSync(file).size === 0) yield* Effect.promise(() => setImmediate())
+      assert.isNull(write.unsafePoll())
       yield* Scope.close(scope, Exit.void)
       assert.strictEqual(text(file), lines([batch(1, { size: 20_000 })]))
       assert.strictEqual(yield* run({ path: file }, []), 1)

@@ -82,6 +82,13 @@ describe("one writer for a file", () => {
     Effect.gen(function* () {
       const file = yield* fileInFolder
       const child = startWriter([{ path: file }], endlessly, ["with-child"])
+      yield* Effect.addFinalizer(() =>
+        Effect.promise(async () => {
+          child.process.kill("SIGKILL")
+          const [, grandchild] = (await child.output).split("\n")
+          if (grandchild) process.kill(Number(grandchild))
+        }),
+      )
       assert.strictEqual(yield* Effect.promise(() => child.firstLine), "writing 0")
       child.process.kill("SIGSTOP")
       yield* assertInUse(file)
