@@ -22,10 +22,8 @@ const harness = <E>(kafka: Layer.Layer<KafkaClient.KafkaClient, E>) =>
     }
   })
 
-const timeout = "2 minutes"
-
-SinkSuite.suite({ name: "KafkaSink in memory", harness: harness(KafkaClient.layerMemory), rounds: 60, timeout })
+SinkSuite.suite({ name: "KafkaSink in memory", harness: harness(KafkaClient.layerMemory), rounds: 60 })
 
 describeWithKafka("KafkaSink", (brokers) => {
-  SinkSuite.suite({ name: "on a broker", harness: harness(KafkaClient.layer({ brokers })), rounds: 4, timeout })
+  SinkSuite.suite({ name: "on a broker", harness: harness(KafkaClient.layer({ brokers })), rounds: 4 })
 })
