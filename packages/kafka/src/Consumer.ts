@@ -85,7 +85,7 @@ export interface PartitionBatch extends TopicPartition {
   /**
    * The work on the records before index `until` is done. Succeeds with true when their offset is committed, and with
    * false when it is not known to be, because the partition belongs to somebody else by now or no broker answered for
-   * `sessionTimeout`: these records are delivered again, with `first`. Not interrupted half-way.
+   * `sessionTimeout`: these records are delivered again, with `first`. Not interrupted half-way; it ends within `rebalanceTimeout`.
    */
   readonly commit: (until: number) => Effect.Effect<boolean>
   /**

@@ -53,6 +53,6 @@ export interface ConsumerRecord extends TopicPartition {
   readonly key: Option.Option<Uint8Array>
   /** None is a tombstone. */
   readonly value: Option.Option<Uint8Array>
-  /** A header may be repeated, so each has a list, in the order of the record. */
+  /** A header may be repeated, so each has a list, in the order of the record. One without a value is empty. */
   readonly headers: Readonly<Record<string, ReadonlyArray<Uint8Array>>>
 }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Consumer, KafkaError } from "@effect-marketo/kafka"
 import { Duration, Effect, Fiber, Option, TestClock } from "effect"
-import type { EachBatchPayload } from "kafkajs"
+import type { EachBatchPayload, IHeaders } from "kafkajs"
 import * as Assignment from "../src/internal/kafkajs/consumerAssignment.js"
 import * as Membership from "../src/internal/kafkajs/consumerMembership.js"
 
@@ -19,6 +19,9 @@ const silent = () => new Promise<void>(() => {})
 
 /** Brokers take it, unless they are told not to. */
 const nanoseconds = "1700000000000000000"
+
+/** Kafka takes it; the types of kafkajs do not say so. */
+const withoutValue = { trace: null } as unknown as IHeaders
 
 const setupWith = (sessionTimeout: Duration.Duration) =>
   Effect.gen(function* () {
@@ -64,6 +67,7 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       offer: (batch) => offered.push(batch),
       fail: (error) => failures.push(error),
     })
+    const paused = new Set<number>()
     /** From where kafkajs reads on in each partition. */
     const positions = new Map<number, number>()
     const payload = (partition: number, from = positions.get(partition) ?? 10): EachBatchPayload => ({
@@ -77,7 +81,7 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
           timestamp: offset === from ? "0" : nanoseconds,
           attributes: 0,
           offset: `${offset}`,
-          headers: {},
+          headers: withoutValue,
         })),
         isEmpty: () => false,
         firstOffset: () => `${from}`,
@@ -89,7 +93,10 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
         positions.set(partition, 1 + Number(offset))
       },
       heartbeat: () => heartbeat(),
-      pause: () => () => {},
+      pause: () => {
+        paused.add(partition)
+        return () => paused.delete(partition)
+      },
       commitOffsetsIfNecessary: (offsets) => commit(offsets?.topics),
       uncommittedOffsets: () => ({ topics: [] }),
       isRunning: () => true,
@@ -112,6 +119,13 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
     const joinBegins = () => {
       request = watched.joinGroup({})
     }
+    /** The request that follows does not come: kafkajs asks for metadata in between, which may fail. */
+    const joinIsAnswered = Effect.promise(async () => {
+      generation += 1
+      answerJoin("a")
+      await request
+      request = undefined
+    })
     const joinFails = Effect.promise(async () => {
       refuseJoin()
       await request?.catch(() => {})
@@ -140,7 +154,9 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       offered,
       handle,
       give,
+      paused,
       joinBegins,
+      joinIsAnswered,
       joinFails,
       join,
       workWhole,
@@ -162,7 +178,7 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
 const setup = setupWith(Duration.seconds(30))
 
 describe("what a member has in hand", () => {
-  it.effect("a time that no date can have keeps nobody from reading and committing its record", () =>
+  it.effect("a time that no date can have, or a header without a value, keeps nobody from reading its record", () =>
     Effect.gen(function* () {
       const { give, join } = yield* setup
       yield* join("m", [0])
@@ -170,6 +186,7 @@ describe("what a member has in hand", () => {
       batch.claim(1)
       assert.isTrue(yield* batch.commit(1))
       assert.strictEqual(batch.at(1).timestamp.epochMillis, 8.64e15)
+      assert.deepStrictEqual(batch.at(1).headers, { trace: [new Uint8Array()] })
       batch.claim(2)
       assert.isTrue(yield* batch.commit(2))
       assert.strictEqual(yield* Effect.promise(() => handled), "done")
@@ -193,6 +210,33 @@ describe("what a member has in hand", () => {
       yield* member.join("b", [])
       yield* member.join("b", [0])
       assert.isTrue(yield* member.workWhole(0))
+    }),
+  )
+
+  it.effect("is first when it was lost without a claim, in the middle of a batch, and comes back", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      yield* member.join("a", [0, 1])
+      yield* member.workWhole(0)
+      member.give(0)
+      yield* member.join("a", [1])
+      yield* member.join("a", [0, 1])
+      assert.isTrue(yield* member.workWhole(0))
+    }),
+  )
+
+  it.effect("is not read again meanwhile, from whichever broker", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      yield* member.join("a", [0, 1])
+      const [batch] = member.give(0)
+      member.give(1)
+      assert.deepStrictEqual([...member.paused], [0, 1])
+      batch.claim(2)
+      yield* batch.commit(2)
+      assert.deepStrictEqual([...member.paused], [1])
+      yield* member.join("a", [0])
+      assert.deepStrictEqual([...member.paused], [])
     }),
   )
 
@@ -466,6 +510,44 @@ describe("what a member has in hand", () => {
       member.onCommit(() => Promise.reject(expelled))
       assert.isFalse(yield* batch.commit(2))
       assert.strictEqual(yield* Effect.promise(() => handled), expelled)
+    }),
+  )
+
+  it.live("hears refusals again when a join has failed between its two requests", () =>
+    Effect.gen(function* () {
+      const member = yield* setupWith(Duration.millis(300))
+      yield* member.join("a", [0])
+      const [batch] = member.give(0)
+      batch.claim(1)
+      member.joinBegins()
+      yield* member.joinIsAnswered
+      member.onHeartbeat(() => Promise.reject(expelled))
+      yield* Effect.repeat(member.beat, { until: () => !batch.claim(2) })
+    }),
+  )
+
+  it.effect("is committed to the end when nobody waits for it any more", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      yield* member.join("a", [0])
+      const [batch, handled] = member.give(0)
+      batch.claim(2)
+      let answer = () => {}
+      member.onCommit(
+        () =>
+          new Promise<void>((resolve) => {
+            answer = resolve
+          }),
+      )
+      const committing = yield* Effect.fork(batch.commit(2))
+      yield* settled
+      const interrupting = yield* Effect.fork(Fiber.interrupt(committing))
+      yield* settled
+      answer()
+      yield* Fiber.join(interrupting)
+      assert.strictEqual(yield* Effect.promise(() => handled), "done")
+      member.onCommit(() => Promise.resolve())
+      assert.isFalse(yield* member.workWhole(0))
     }),
   )
 

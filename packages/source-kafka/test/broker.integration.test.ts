@@ -4,12 +4,25 @@ import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { CustomActivitySource, DeadLetter, Progress, Redrive } from "@effect-marketo/source-kafka"
 import { Chunk, Clock, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
 import kafkajs from "kafkajs"
-import { booking, fill, marketo, member, quiet, record, repeated, stored, take, topics, unique } from "./support/kit.js"
+import {
+  addCalls,
+  booking,
+  fill,
+  marketo,
+  quick,
+  quiet,
+  record,
+  repeated,
+  stored,
+  take,
+  topics,
+  unique,
+} from "./support/kit.js"
 
 const range = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i)
 
 const source = ({ dead, topic }: { readonly topic: string; readonly dead: string }) =>
-  CustomActivitySource.stream({ ...member, topic, groupId: topic, deadLetterTopic: dead })
+  CustomActivitySource.stream({ ...quick, topic, groupId: topic, deadLetterTopic: dead })
 
 describeWithKafka("a source on a broker", (brokers) => {
   const kafka = KafkaClient.layer({ brokers })
@@ -52,10 +65,14 @@ describeWithKafka("a source on a broker", (brokers) => {
         Stream.runForEach((done) => Ref.update(seen, (sum) => Progress.add(sum, done))),
         Effect.fork,
       )
-      while ((yield* Ref.get(seen)).records === 0) yield* Effect.sleep("20 millis")
+      const isInFlight = Effect.gen(function* () {
+        const { records } = yield* Ref.get(seen)
+        return records > 0 && records < (yield* addCalls).length * 300
+      })
+      while (!(yield* isInFlight)) yield* Effect.sleep("20 millis")
       const begun = yield* Clock.currentTimeMillis
       yield* Fiber.interrupt(first)
-      assert.isBelow((yield* Clock.currentTimeMillis) - begun, 5_000)
+      assert.isBelow((yield* Clock.currentTimeMillis) - begun, 15_000)
       const left = 900 - (yield* stored).size
       const rest = yield* take(left)(source(place))
       assert.strictEqual(rest.records, left)
@@ -76,7 +93,7 @@ describeWithKafka("a source on a broker", (brokers) => {
         yield* Effect.sleep(millis)
         const begun = yield* Clock.currentTimeMillis
         yield* Fiber.interrupt(fiber)
-        assert.isBelow((yield* Clock.currentTimeMillis) - begun, 6_000)
+        assert.isBelow((yield* Clock.currentTimeMillis) - begun, 15_000)
       }
       yield* Effect.fork(Stream.runDrain(source(place)))
       while ((yield* stored).size < 300) yield* Effect.sleep("50 millis")

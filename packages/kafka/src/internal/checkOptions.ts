@@ -23,8 +23,8 @@ const limits = ["connectTimeout", "requestTimeout", "startTimeout", "deliveryTim
 const mistake = (options: Options): string | undefined => {
   const { brokers, clientId, sasl, tls } = options
   if (brokers.length === 0) return "brokers must name at least one broker, as host:port"
-  const wrong = brokers.find((broker) => !isAddress(broker))
-  if (wrong !== undefined) return `brokers must be host:port, without a scheme; "${wrong}" is not`
+  const wrong = brokers.findIndex((broker) => !isAddress(broker))
+  if (wrong >= 0) return `brokers[${wrong}] must be host:port, without a scheme or a user`
   if (clientId !== undefined && isBlank(clientId)) return "clientId must not be empty"
   if (sasl !== undefined && isBlank(sasl.username)) return "sasl.username must not be empty"
   if (sasl !== undefined && isBlank(Redacted.value(sasl.password))) return "sasl.password must not be empty"

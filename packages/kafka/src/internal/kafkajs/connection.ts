@@ -28,18 +28,10 @@ export interface Limits {
 }
 
 /**
- * How kafkajs tries again, by who asks. Each retries for as long as a delivery may take; our own limits end it earlier. Never
- * left to kafkajs's defaults, which are others when NODE_ENV is "test".
+ * How kafkajs tries again, by who asks: `once` for callers that have a loop of their own, the others for as long as a delivery may
+ * take; our own limits end it earlier. Never left to kafkajs's defaults, which are others when NODE_ENV is "test".
  */
-export type Policy = keyof typeof policies
-
-const policies = {
-  /** For callers that have a loop of their own. */
-  once: { initialRetryTime: 100, multiplier: 1.5, maxRetryTime: 1000, factor: 0.2 },
-  steady: { initialRetryTime: 100, multiplier: 1.5, maxRetryTime: 1000, factor: 0.2 },
-  /** A transaction often begins while the broker still ends the one before it, for milliseconds. */
-  transactional: { initialRetryTime: 5, multiplier: 1.5, maxRetryTime: 1000, factor: 0.2 },
-} as const satisfies Record<string, RetryOptions>
+export type Policy = "once" | "steady" | "transactional"
 
 /** About fifteen tries to reach `maxRetryTime`, and then one in each second. */
 const triesWithin = (limit: number): number => 15 + Math.ceil(limit / 1000)
@@ -125,7 +117,11 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
     const secure = tlsOptions === false ? undefined : tlsOf(tlsOptions)
 
     const retry = (policy: Policy): RetryOptions => ({
-      ...policies[policy],
+      // a transaction often begins while the broker still ends the one before it, for milliseconds
+      initialRetryTime: policy === "transactional" ? 5 : 100,
+      multiplier: 1.5,
+      maxRetryTime: 1000,
+      factor: 0.2,
       retries: policy === "once" ? 0 : triesWithin(limits.delivery),
     })
 
@@ -133,8 +129,10 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
     const openUnsafe = (policy: Policy) => {
       const sockets = new Set<net.Socket>()
       let closed = false
+      const brokers = [...options.brokers.slice(first), ...options.brokers.slice(0, first)]
       const kafka = new kafkajs.Kafka({
-        brokers: [...options.brokers.slice(first), ...options.brokers.slice(0, first)],
+        // without any, kafkajs stops trying, which would keep the process
+        brokers: () => (closed ? [] : brokers),
         clientId,
         ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
         ...(secure === undefined ? {} : { ssl: secure }),

@@ -160,7 +160,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         Effect.suspend(() =>
           now() < giveUp ? attempt(giveUp, Math.min(giveUp, now() + sessionMillis), PAUSE) : Effect.succeed(false),
         )
-      return Effect.interruptible(begin(now() + rebalanceMillis))
+      return begin(now() + rebalanceMillis)
     }
 
     /** Before work begins: the coordinator may have forgotten us while there was nothing to do. */
@@ -170,7 +170,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         Effect.retry({
           schedule: Schedule.spaced(PAUSE),
           while: ({ cause, isOutdated }) =>
-            !isOutdated && !needsJoin(cause) && toKafkaError(staying, cause).isRetryable && now() < ends,
+            !isOutdated && !isEnding && !needsJoin(cause) && toKafkaError(staying, cause).isRetryable && now() < ends,
         }),
         Effect.match({
           onSuccess: () => {
@@ -179,7 +179,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
             if (!membership.isConfirmed() && !membership.isJoining()) mustJoin(movedOn())
           },
           onFailure: ({ cause, isOutdated }) => {
-            if (isOutdated) return
+            if (isOutdated || isEnding) return
             if (needsJoin(cause)) mustJoin(cause)
             else fail(toKafkaError(staying, cause))
           },
@@ -208,7 +208,10 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         // behind the last record, which may be followed by the end of its transaction
         const end = 1n + BigInt(batch.lastOffset())
         const wasClean = clean.delete(partition)
+        // else kafkajs reads it from the broker that its leader has moved to, and throws it away, again and again
+        const resume = payload.pause()
         const progress = Progress.make(length, () => {
+          resume()
           if (progress.isClean() && (wasClean || progress.committed() === length)) clean.add(partition)
           inHand.delete(held)
           if (isEnding && inHand.size === 0) onDrained()
@@ -318,9 +321,10 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
       },
       joined: (partitions) => {
         const kept = new Set(membership.joined() ? partitions : [])
-        for (const partition of clean) if (!kept.has(partition)) clean.delete(partition)
         // kafkajs may join while handlers run, when a partition moves to another broker
         for (const { partition, progress } of inHand) if (!kept.has(partition)) progress.lose()
+        // after that: what is lost without having been claimed was clean
+        for (const partition of clean) if (!kept.has(partition)) clean.delete(partition)
         assigned = new Set(partitions)
         rebalance = undefined
         heartbeatAt = now()

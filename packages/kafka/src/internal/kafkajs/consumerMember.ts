@@ -33,12 +33,12 @@ const stopTimeout = 5000
 
 /**
  * How much a read may bring, in bytes. Not little, because kafkajs reads on from a broker only when all that it has read there
- * is done: those that are done wait for the slowest. It asks for the partitions in the same order each time, so there has to be
- * room for all of them: the last ones would starve behind a backlog of the first.
+ * is done: those that are done wait for the slowest. With room for all partitions, as far as memory allows: it asks for them in an order
+ * of chance, so none starves.
  */
 const readSize = (partitions: number) => {
   const maxBytesPerPartition = Math.max(2 ** 18, Math.min(2 ** 21, Math.floor(2 ** 24 / partitions)))
-  return { maxBytesPerPartition, maxBytes: maxBytesPerPartition * partitions }
+  return { maxBytesPerPartition, maxBytes: Math.min(maxBytesPerPartition * partitions, 2 ** 26) }
 }
 
 /** Runs until it fails, or until it is interrupted; then what is claimed may still be committed. */

@@ -90,6 +90,7 @@ const MAX_MISSED = 2
 interface Join {
   readonly over: Promise<void>
   readonly end: () => void
+  isSyncing: boolean
 }
 
 export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings): Membership => {
@@ -115,6 +116,7 @@ export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings
     })
     const begun: Join = {
       over,
+      isSyncing: false,
       end: () => {
         if (join === begun) join = undefined
         settle()
@@ -124,6 +126,9 @@ export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings
     join = begun
     return begun
   }
+
+  /** Looks again after a while; kafkajs does not say that it has failed between two requests. */
+  const later = (look: () => void) => void setTimeout(patience, undefined, { ref: false }).then(look)
 
   const waitForJoin = Effect.suspend(() => {
     const over = join?.over
@@ -143,27 +148,30 @@ export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings
       Object.create(coordinator, {
         joinGroup: {
           value: async (request: unknown) => {
-            const { end } = joinBegins()
+            const begun = joinBegins()
             try {
               const answer = await coordinator.joinGroup(request)
               following = { groupId, groupGenerationId: answer.generationId, memberId: answer.memberId }
+              later(() => {
+                if (!begun.isSyncing) begun.end()
+              })
               return answer
             } catch (cause) {
-              end()
+              begun.end()
               throw cause
             }
           },
         },
         syncGroup: {
           value: async (request: unknown) => {
-            const current = join
+            const current = join ?? joinBegins()
+            current.isSyncing = true
             try {
               const answer = await coordinator.syncGroup(request)
-              // it has joined in a moment, if it does not fail in between
-              void setTimeout(patience, undefined, { ref: false }).then(() => current?.end())
+              later(current.end)
               return answer
             } catch (cause) {
-              current?.end()
+              current.end()
               throw cause
             }
           },

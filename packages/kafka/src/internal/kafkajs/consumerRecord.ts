@@ -3,7 +3,9 @@ import * as Option from "effect/Option"
 import type { KafkaMessage } from "kafkajs"
 import type { ConsumerRecord } from "../../KafkaRecord.js"
 
-const bytes = (value: Buffer | string): Uint8Array => (typeof value === "string" ? Buffer.from(value) : value)
+/** Kafka's headers may have no value, which kafkajs's types leave out. */
+const bytes = (value: Buffer | string | null): Uint8Array =>
+  typeof value === "string" ? Buffer.from(value) : (value ?? new Uint8Array())
 
 /** Milliseconds; brokers may take any number, such as one of nanoseconds. */
 const MAX_TIME = 8.64e15
