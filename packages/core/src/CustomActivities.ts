@@ -199,6 +199,8 @@ export interface Found {
  * @category models
  */
 export interface Service {
+  /** How long Marketo may take for one call of `add`: the `timeout` of the policy of `addCustomActivities`. */
+  readonly timeout: Duration.Duration
   /**
    * One call: 1 to 300 records, 1 MB encoded. A result for each record, in order. When it fails, the error's `execution`
    * says whether Marketo may have executed it; what is `NotExecuted` has been repeated within the endpoint's policy.
@@ -414,6 +416,7 @@ export const make = (options: {
     }
 
     return CustomActivities.of({
+      timeout: Duration.decode(options.policies[ENDPOINT].timeout),
       add,
       addAll,
       readBack: (sent, readOptions = {}) =>

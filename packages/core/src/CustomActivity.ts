@@ -205,9 +205,17 @@ const explain = (input: unknown): InvalidRequest => {
   return path === "" || issue === undefined ? invalid("record", "must be a JSON object") : invalid(path, issue.message)
 }
 
+/** A misspelt member would be left out without a word, and what is written cannot be taken back. */
+const strange = (members: object, known: ReadonlySet<string>): string | undefined =>
+  Object.keys(members).find((name) => !known.has(name))
+
+const MEMBERS: ReadonlySet<string> = new Set(Object.keys(Json.fields))
+const ATTRIBUTE_MEMBERS: ReadonlySet<string> = new Set(["apiName", "name", "value"])
+
 /**
- * The record that JSON such as that of `toJson` describes, a missing `attributes` being none. Fails with the path at fault, and
- * without a value of the record. Numbers past 2^53 must be text.
+ * The record that JSON such as that of `toJson` describes, a missing `attributes` being none; of an attribute with both `apiName` and
+ * `name` the first counts. Fails with the path at fault, also of a member that is none of a custom activity, and without a value of the
+ * record. Numbers past 2^53 must be text.
  *
  * @since 0.1.0
  * @category conversions
@@ -220,6 +228,8 @@ export const fromJson = (json: string): Either.Either<CustomActivity, InvalidReq
     return Either.left(invalid("record", "must be JSON"))
   }
   if (!isJson(input)) return Either.left(explain(input))
+  const member = strange(input, MEMBERS)
+  if (member !== undefined) return Either.left(invalid(member, "is no member of a custom activity"))
   const { activityTypeId, attributes = [], leadId, primaryAttributeValue } = input
   if (!isLeadId(leadId)) return Either.left(invalid("leadId", LEAD_ID))
   const millis = instant.parse(input.activityDate)
@@ -227,6 +237,8 @@ export const fromJson = (json: string): Either.Either<CustomActivity, InvalidReq
   if (!isTypeId(activityTypeId)) return Either.left(invalid("activityTypeId", TYPE_ID))
   for (let i = 0; i < attributes.length; i++) {
     const attribute = attributes[i] as (typeof attributes)[number]
+    const member = strange(attribute, ATTRIBUTE_MEMBERS)
+    if (member !== undefined) return Either.left(invalid(`attributes.${i}.${member}`, "is no member of an attribute"))
     const key = "apiName" in attribute ? "apiName" : "name"
     const name = (attribute as Readonly<Record<string, unknown>>)[key]
     if (typeof name !== "string" || name === "") return Either.left(invalid(`attributes.${i}.${key}`, TEXT))

@@ -7,7 +7,6 @@
 import * as CustomActivities from "@effect-marketo/core/CustomActivities"
 import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
 import * as MarketoError from "@effect-marketo/core/MarketoError"
-import * as RequestPolicy from "@effect-marketo/core/RequestPolicy"
 import type * as Consumer from "@effect-marketo/kafka/Consumer"
 import * as KafkaClient from "@effect-marketo/kafka/KafkaClient"
 import type * as KafkaError from "@effect-marketo/kafka/KafkaError"
@@ -38,8 +37,8 @@ export interface Options<E = never, R = never> extends Consumer.Options {
   /** Has to exist. One partition is enough. */
   readonly deadLetterTopic: string
   /**
-   * From a record to a custom activity. What it fails with makes the record a dead letter, so something that may pass, such as a
-   * look-up, has to be repeated within. Default: `CustomActivity.fromBytes` of the value.
+   * From a record to a custom activity. What it fails with, or dies of, makes the record a dead letter, so something that may pass,
+   * such as a look-up, has to be repeated within. Default: `CustomActivity.fromBytes` of the value.
    */
   readonly decode?:
     | ((record: KafkaRecord.ConsumerRecord) => Effect.Effect<CustomActivity.CustomActivity, E, R>)
@@ -73,6 +72,12 @@ export interface Options<E = never, R = never> extends Consumer.Options {
   readonly guard?: { readonly max: number; readonly of: number } | undefined
   /** How long calls in flight may go on when the stream is interrupted. Default: 20 seconds. */
   readonly drain?: Duration.DurationInput | undefined
+  /**
+   * How long a rebalance waits for a call in flight and what follows from it. At least the `timeout` of `CustomActivities` (100
+   * seconds) and `sessionTimeout`; less is refused: a member that is expelled in the middle of a call writes it twice. Default: these
+   * and `unknown.visibilityDelay`, 250 seconds.
+   */
+  readonly rebalanceTimeout?: Duration.DurationInput | undefined
 }
 
 /**
@@ -87,28 +92,28 @@ const MAX_BYTES = 1_000_000
 /** Around a call's records, and what their JSON may have more than their values. */
 const MARGIN_BYTES = 10_000
 
-const WRITE_LIMIT = RequestPolicy.endpoints.addCustomActivities.policy.timeout
-
 const SESSION_TIMEOUT = Duration.seconds(30)
 
 const invalid = (field: string, limit: string) => new MarketoError.InvalidRequest({ field, limit })
 
-const settingsOf = <E, R>(options: Options<E, R>) =>
+const settingsOf = <E, R>(options: Options<E, R>, timeout: Duration.Duration) =>
   Effect.gen(function* () {
     const { batch = {}, concurrency = 5, guard = { max: 100, of: 1_000 }, unknown = {} } = options
     const { maxBytes = MAX_BYTES, maxCount = MAX_COUNT } = batch
-    for (const [field, value] of Object.entries({
-      concurrency,
-      "batch.maxBytes": maxBytes,
-      "batch.maxCount": maxCount,
-      "guard.max": guard.max + 1,
-      "guard.of": guard.of,
-    })) {
-      if (!(Number.isInteger(value) && value >= 1)) yield* invalid(field, `must be a whole number, not ${value}`)
+    for (const [field, value, least] of [
+      ["concurrency", concurrency, 1],
+      ["batch.maxBytes", maxBytes, 1],
+      ["batch.maxCount", maxCount, 1],
+      ["guard.max", guard.max, 0],
+      ["guard.of", guard.of, 1],
+    ] as const) {
+      if (!(Number.isInteger(value) && value >= least)) {
+        yield* invalid(field, `must be a whole number of at least ${least}, not ${value}`)
+      }
     }
     const visibilityDelay = Duration.decode(unknown.visibilityDelay ?? "2 minutes")
     const sessionTimeout = Duration.decode(options.sessionTimeout ?? SESSION_TIMEOUT)
-    const longest = Duration.sum(WRITE_LIMIT, sessionTimeout)
+    const longest = Duration.sum(timeout, sessionTimeout)
     const rebalanceTimeout = Duration.decode(options.rebalanceTimeout ?? Duration.sum(longest, visibilityDelay))
     if (Duration.lessThan(rebalanceTimeout, longest)) {
       yield* invalid(
@@ -161,10 +166,10 @@ export const stream = <E = never, R = never>(
 ): Stream.Stream<Progress, Error, KafkaClient.KafkaClient | CustomActivities.CustomActivities | R> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const settings = yield* settingsOf(options)
+      const activities = yield* CustomActivities.CustomActivities
+      const settings = yield* settingsOf(options, activities.timeout)
       const { consumer, gathering, onAssign, unknown, visibilityDelay } = settings
       const client = yield* KafkaClient.KafkaClient
-      const activities = yield* CustomActivities.CustomActivities
       const dead = yield* deadLetters.make(options.deadLetterTopic)
       // a reader that is slow holds the lanes up
       const progress = yield* Mailbox.make<Progress, Error>({ capacity: settings.concurrency })

@@ -81,7 +81,7 @@ export const attemptsOf = (record: KafkaRecord.ConsumerRecord): number => {
 }
 
 /**
- * None where the record is no dead letter.
+ * None where the record is no dead letter, or that of another program: a topic may be shared with Kafka Connect's.
  *
  * @since 0.1.0
  * @category conversions
@@ -90,14 +90,16 @@ export const fromRecord = (record: KafkaRecord.ConsumerRecord): Option.Option<De
   const topic = text(record, headers.topic)
   const partition = Number(text(record, headers.partition) ?? Number.NaN)
   const offset = text(record, headers.offset) ?? ""
-  if (topic === undefined || !Number.isSafeInteger(partition) || !/^\d+$/.test(offset)) return Option.none()
+  const code = text(record, headers.code)
+  if (topic === undefined || code === undefined || !Number.isSafeInteger(partition) || !/^\d+$/.test(offset))
+    return Option.none()
   const activityTypeId = text(record, headers.activityTypeId)
   return Option.some({
     record,
     topic,
     partition,
     offset: BigInt(offset),
-    codes: (text(record, headers.code) ?? "").split(","),
+    codes: code.split(","),
     attempts: attemptsOf(record),
     activityTypeId: Option.map(Option.fromNullable(activityTypeId), Number),
     mayBeStored: text(record, headers.execution) === "Unknown",

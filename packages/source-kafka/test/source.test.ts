@@ -8,6 +8,7 @@ import {
   Chunk,
   Clock,
   DateTime,
+  Duration,
   Effect,
   Exit,
   Fiber,
@@ -218,6 +219,13 @@ describe("bad input", () => {
     ["not JSON", "{", "undecodable", "record: must be JSON"],
     ["not UTF-8", new Uint8Array([0xff, 0xfe]), "undecodable", "record: must be JSON"],
     ["another shape", "[1]", "undecodable", "record: must be a JSON object"],
+    ["a misspelt member", booking(0, { attribute: [] }), "undecodable", "attribute: is no member of a custom activity"],
+    [
+      "an attribute with more than a value",
+      booking(0, { attributes: [{ apiName: identity, value: "B-0", unit: "m" }] }),
+      "undecodable",
+      "attributes.0.unit: is no member of an attribute",
+    ],
     ["a tombstone", null, "undecodable", "the record has no value"],
     [
       "a date without a zone",
@@ -254,6 +262,23 @@ describe("bad input", () => {
           [0n, 11n, 13n].map((offset) => ({ codes: [code], offset, partition: 0, topic: place.topic })),
         )
         const { record: letter } = all[0] as (typeof all)[number]
+        assert.deepStrictEqual(
+          Object.keys(letter.headers)
+            .filter((name) => !name.startsWith("x-"))
+            .sort(),
+          [
+            "__connect.errors.exception.class.name",
+            "__connect.errors.exception.message",
+            "__connect.errors.offset",
+            "__connect.errors.partition",
+            "__connect.errors.stage",
+            "__connect.errors.topic",
+            ...(code === "undecodable" ? [] : ["marketo.activity.type.id"]),
+            "marketo.attempts",
+            "marketo.error.code",
+            ...(code === "undecodable" ? [] : ["marketo.request.id"]),
+          ],
+        )
         assert.strictEqual(headerOf(letter, DeadLetter.headers.message), message)
         assert.strictEqual(
           headerOf(letter, DeadLetter.headers.stage),
@@ -276,6 +301,24 @@ describe("bad input", () => {
       }).pipe(Effect.provide(layer())),
     )
   }
+
+  it.effect("what a decoder throws is about its record too", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("throws", 1)
+      yield* fill(place, [
+        { key: "k", value: "{" },
+        { ...record(1), key: "k" },
+      ])
+      const decode = ({ value }: KafkaRecord.ConsumerRecord) => {
+        const json = JSON.parse(new TextDecoder().decode(Option.getOrUndefined(value)))
+        return Effect.succeed({ ...json, activityDate: now })
+      }
+      const done = yield* flowing(take(2)(source(place, { decode })))
+      assert.deepStrictEqual([done.added, done.deadLettered], [1, 1])
+      const [letter] = yield* letters(place.dead)
+      assert.strictEqual(letter && headerOf(letter.record, DeadLetter.headers.exception), "SyntaxError")
+    }).pipe(Effect.provide(layer())),
+  )
 
   it.effect("a decoder of the user's fails with what it likes, and may look things up", () =>
     Effect.gen(function* () {
@@ -1096,21 +1139,36 @@ describe("options", () => {
   }
 })
 
-it.effect("metrics count what was committed, by outcome", () =>
+it.effect("a rebalance has to wait for as long as a call may take", () =>
+  Effect.gen(function* () {
+    const error = yield* Effect.flip(take(1)(source({ topic: "t", dead: "d" }, { rebalanceTimeout: "250 seconds" })))
+    assert.include(error.message, "must be at least 10m 30s")
+  }).pipe(Effect.provide(layer({}, { addCustomActivities: { timeout: Duration.minutes(10) } }))),
+)
+
+it.effect("metrics count calls, and what was committed by outcome", () =>
   Effect.gen(function* () {
     const place = yield* topics("metrics", 1)
-    yield* fill(place, [...range(5).map((n) => ({ ...record(n), key: "k" })), { key: "k", value: "{" }])
-    yield* flowing(take(6)(source(place)))
-    const counted = (yield* Metric.snapshot).flatMap(({ metricKey, metricState }) =>
-      metricKey.name === "marketo_source_records_total" && metricKey.tags.some(({ value }) => value === place.topic)
+    yield* fill(
+      place,
+      [...range(5).map((n) => booking(n)), "{", booking(6, { leadId: 7 })].map((value) => ({ key: "k", value })),
+    )
+    yield* flowing(take(7)(source(place, { skipped: { "1004": "drop" } })))
+    const counted = (yield* Metric.snapshot).flatMap(({ metricKey: { name, tags }, metricState }) =>
+      tags.some(({ value }) => value === place.topic)
         ? [
             [
-              metricKey.tags.find(({ key }) => key === "outcome")?.value,
+              tags.find(({ key }) => key === "outcome")?.value ?? name,
               (metricState as unknown as { count: number }).count,
             ],
           ]
         : [],
     )
-    assert.deepStrictEqual(Object.fromEntries(counted), { added: 5, deadLettered: 1 })
+    assert.deepStrictEqual(Object.fromEntries(counted), {
+      added: 5,
+      deadLettered: 1,
+      dropped: 1,
+      marketo_source_calls_total: 1,
+    })
   }).pipe(Effect.provide(layer())),
 )

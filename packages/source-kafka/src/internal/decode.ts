@@ -49,8 +49,11 @@ export const make =
       : Effect.forEach(
           Array.range(from, until - 1),
           (index) =>
-            Effect.map(Effect.either(decode(batch.at(index))), (decoded) =>
-              entryOf(batch, index, Either.mapLeft(decoded, causeOf)),
+            Effect.suspend(() => decode(batch.at(index))).pipe(
+              // a bug that one record brings out would end every run
+              Effect.catchAllDefect((defect): Effect.Effect<never, unknown> => Effect.fail(defect)),
+              Effect.either,
+              Effect.map((decoded) => entryOf(batch, index, Either.mapLeft(decoded, causeOf))),
             ),
           { concurrency: "unbounded", batching: true },
         )
