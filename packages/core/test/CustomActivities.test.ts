@@ -214,6 +214,12 @@ describe("the record of a text", () => {
     ["an attribute without a name", { attributes: [{ value: "secret" }] }, "attributes.0.apiName"],
     ["an attribute without a value", { attributes: [{ apiName: "a", value: null }] }, "attributes.0.value"],
     ["an attribute with an empty name", { attributes: [{ name: "", value: "secret" }] }, "attributes.0.name"],
+    ["a member that is misspelt", { attribute: ["secret"] }, "attribute"],
+    [
+      "a member that an attribute has not",
+      { attributes: [{ name: "a", value: 1, unit: "secret" }] },
+      "attributes.0.unit",
+    ],
   ] as const) {
     it(`${what} is an error with the path and without the value`, () => {
       const error = Either.getOrThrow(Either.flip(CustomActivity.fromJson(JSON.stringify({ ...record, ...members }))))

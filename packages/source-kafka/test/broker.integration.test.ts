@@ -21,8 +21,10 @@ import {
 
 const range = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i)
 
-const source = ({ dead, topic }: { readonly topic: string; readonly dead: string }) =>
-  CustomActivitySource.stream({ ...quick, topic, groupId: topic, deadLetterTopic: dead })
+const source = (
+  { dead, topic }: { readonly topic: string; readonly dead: string },
+  options: Partial<CustomActivitySource.Options> = {},
+) => CustomActivitySource.stream({ ...quick, ...options, topic, groupId: topic, deadLetterTopic: dead })
 
 describeWithKafka("a source on a broker", (brokers) => {
   const kafka = KafkaClient.layer({ brokers })
@@ -51,6 +53,61 @@ describeWithKafka("a source on a broker", (brokers) => {
           [0n, 150n, 299n],
         )
       }).pipe(Effect.provide(layer())),
+  )
+
+  it.scopedLive("a backlog goes out in full calls: 10,000 records of 12 partitions in 34 to 36", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("calls", 12)
+      yield* fill(
+        place,
+        range(10_000).map((n) => record(n)),
+      )
+      const done = yield* take(10_000)(source(place, { batch: { maxWait: "1 second" } }))
+      assert.deepStrictEqual([done.added, repeated(yield* stored)], [10_000, 0])
+      assert.include([34, 35, 36], (yield* addCalls).length)
+    }).pipe(Effect.provide(layer({ latency: "150 millis" }))),
+  )
+
+  it.scopedLive("an outage of Marketo that outlasts a session makes no rebalance", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("outage", 3)
+      yield* fill(
+        place,
+        range(300).map((n) => record(n)),
+      )
+      const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
+      yield* Effect.acquireRelease(
+        Effect.promise(() => admin.connect()),
+        () => Effect.promise(() => admin.disconnect()),
+      )
+      const fiber = yield* Effect.fork(take(300)(source(place, { sessionTimeout: "6 seconds" })))
+      while ((yield* addCalls).length === 0) yield* Effect.sleep("20 millis")
+      const group = Effect.promise(async () => {
+        const { groups } = await admin.describeGroups([place.topic])
+        return groups.map(({ members, state }) => `${state} ${members.map(({ memberId }) => memberId)}`).join()
+      })
+      const seen = new Set<string>()
+      while (Option.isNone(yield* Fiber.poll(fiber))) {
+        const state = yield* group
+        if (Option.isNone(yield* Fiber.poll(fiber))) seen.add(state)
+        yield* Effect.sleep("100 millis")
+      }
+      const done = yield* Fiber.join(fiber)
+      assert.deepStrictEqual([done.added, repeated(yield* stored)], [300, 0])
+      assert.strictEqual(seen.size, 1)
+      assert.match([...seen].join(), /^Stable \S+$/)
+    }).pipe(
+      Effect.provide(
+        Layer.mergeAll(
+          kafka,
+          quiet,
+          marketo(
+            { faults: [{ fault: "error", code: "608", match: { endpoint: "addCustomActivities" } }] },
+            { addCustomActivities: { retries: 0 } },
+          ),
+        ),
+      ),
+    ),
   )
 
   it.scopedLive("stopped with a call in flight it commits that call, and the next run goes on behind it", () =>
