@@ -1,24 +1,29 @@
 /**
  * A Kafka topic of custom activities, written to Marketo in batches. Writes 5,000 records to the topic, then takes from it until
  * it is empty, over connections that break after Marketo has executed a call, an outage of a moment and an error page. Some leads do not
- * exist, and some records are not JSON: they become dead letters. At the end it accounts for every record.
+ * exist, and some records are not JSON: they become dead letters. At the end it accounts for every record that was in the topic: by what
+ * the source says, and by what is in Marketo and in the dead-letter topic. Where it cannot, it says so and ends with exit code 1.
  *
  *     npm run broker        # a Kafka on this machine; it prints KAFKA_BROKERS=127.0.0.1:…
- *     KAFKA_BROKERS=127.0.0.1:… node --conditions=@effect-marketo/source --import tsx examples/src/kafka-to-custom-activities.ts [records]
+ *     KAFKA_BROKERS=127.0.0.1:… node --conditions=@effect-marketo/source --import tsx examples/src/kafka-to-custom-activities.ts \
+ *       [records] [seconds]
  *
- * It always writes to a simulated instance: a custom activity cannot be deleted, and it can fire campaigns. It prints:
+ * It always writes to a simulated instance: a custom activity cannot be deleted, and it can fire campaigns. It gives up after so many
+ * seconds, 120 unless you say otherwise. It prints a table such as:
  *
- *     written to the topic                  5,000
- *     taken from the topic                  5,000
- *       added, by Marketo's answer          4,300
- *       added, found by reading back          600
- *       dead letters                          100
- *       in doubt, dead letters too              0
- *     calls to add custom activities           19
- *     stored by Marketo                     4,900
- *     letters in the dead-letter topic        100
- *     unaccounted for                           0
- *     stored twice                              0
+ *     written to the topic                5,000
+ *     in the topic, not committed before  5,000
+ *       added, by Marketo's answer        4,308
+ *       added, found by reading back        592
+ *       dead letters                        100
+ *       in doubt, dead letters too            0
+ *       dropped                               0
+ *       unaccounted for                       0
+ *     calls to add custom activities         21
+ *     stored by Marketo                   4,900
+ *       stored twice                          0
+ *     in the dead-letter topic              100
+ *     neither stored nor a dead letter        0
  *
  * Stop it in the middle and start it again with 0 records: it goes on where it was. `redrive.ts` puts dead letters back.
  */
@@ -28,14 +33,17 @@ import { KafkaClient, type KafkaRecord, Partitioner } from "@effect-marketo/kafk
 import { Simulator } from "@effect-marketo/simulator"
 import { Main } from "@effect-marketo/sink-stdout"
 import { CustomActivitySource, DeadLetter, Progress } from "@effect-marketo/source-kafka"
-import { Array, Config, Console, Effect, Layer, Redacted, Stream } from "effect"
+import { Array, Config, Console, Duration, Effect, Layer, Option, Redacted, Stream } from "effect"
+import kafkajs from "kafkajs"
 import { table } from "./table.js"
 
+const brokers = Config.array(Config.string(), "KAFKA_BROKERS")
 const topic = "custom-activities"
+const groupId = "to-marketo"
 const deadLetterTopic = "custom-activities.dead"
 const partitions = 6
 
-const count = Number(process.argv[2] ?? 5_000)
+const [count = 0, seconds = 0] = [process.argv[2] ?? 5_000, process.argv[3] ?? 120].map(Number)
 const started = Date.now()
 
 /** Of a hundred records one names a lead that Marketo does not have, and one is not JSON. */
@@ -69,53 +77,109 @@ const writeRecords = Effect.gen(function* () {
   )
 }).pipe(Effect.scoped)
 
+/** Where the group goes on, by partition. It comes from the broker, because the source's own numbers are compared with it. */
+const committed = Effect.gen(function* () {
+  const kafka = new kafkajs.Kafka({ brokers: [...(yield* brokers)], logLevel: kafkajs.logLevel.NOTHING })
+  const admin = yield* Effect.acquireRelease(Effect.succeed(kafka.admin()), (admin) =>
+    Effect.promise(() => admin.disconnect()),
+  )
+  yield* Effect.tryPromise(() => admin.connect())
+  const offsets = yield* Effect.tryPromise(() => admin.fetchOffsets({ groupId, topics: [topic] }))
+  return new Map(offsets[0]?.partitions.map(({ offset, partition }) => [partition, BigInt(offset)]))
+}).pipe(Effect.scoped)
+
+const placeOf = ({ offset, partition }: { readonly partition: number; readonly offset: bigint }) =>
+  `${partition}/${offset}`
+
+const bookingOf = (text: string) => /"value":"(B-[\d-]+)"/.exec(text)?.[1]
+
+const decoder = new TextDecoder()
+
+/** What is in the topic and not committed: of this run, and what earlier ones and redrives have left. */
+const waiting = Effect.gen(function* () {
+  const kafka = yield* KafkaClient.KafkaClient
+  const from = yield* committed
+  const records = yield* Stream.runCollect(
+    Stream.filter(kafka.read(topic), ({ offset, partition }) => offset >= (from.get(partition) ?? 0n)),
+  )
+  return Array.map(Array.fromIterable(records), (record) => ({
+    place: placeOf(record),
+    booking: bookingOf(decoder.decode(Option.getOrUndefined(record.value))),
+  }))
+})
+
 const letters = Effect.gen(function* () {
   const kafka = yield* KafkaClient.KafkaClient
-  return yield* Stream.runCount(Stream.filterMap(kafka.read(deadLetterTopic), DeadLetter.fromRecord))
+  const found = yield* Stream.runCollect(Stream.filterMap(kafka.read(deadLetterTopic), DeadLetter.fromRecord))
+  return new Set(Array.map(Array.fromIterable(found), placeOf))
 })
 
 /** What Marketo saw of it. */
 const stored = Effect.gen(function* () {
   const simulator = yield* Simulator.Simulator
   const calls = (yield* simulator.calls).filter(({ endpoint }) => endpoint === "addCustomActivities")
-  const bookings = (yield* simulator.activities)
-    .filter(({ activityTypeId }) => activityTypeId === 100_001)
-    .map(({ text }) => /"value":"(B-[\d-]+)"/.exec(text)?.[1])
-  return { calls: calls.length, all: bookings.length, twice: bookings.length - new Set(bookings).size }
+  const activities = (yield* simulator.activities).filter(({ activityTypeId }) => activityTypeId === 100_001)
+  const bookings = new Set(activities.map(({ text }) => bookingOf(text)))
+  return { calls: calls.length, activities: activities.length, bookings, twice: activities.length - bookings.size }
 })
 
-const program = Effect.gen(function* () {
-  yield* writeRecords
-  const lettersBefore = yield* letters
-  const taken = yield* CustomActivitySource.stream({
+/** A service would run for ever; this ends when so many records are committed, or gives up. */
+const take = (records: number) =>
+  CustomActivitySource.stream({
     topic,
-    groupId: "to-marketo",
+    groupId,
     deadLetterTopic,
     batch: { maxWait: "1 second" },
     // a booking's number is exact, and the simulator shows at once what it has: what is not found is not there
     unknown: { identity: "bookingNumber", notFound: "resend", visibilityDelay: "2 seconds" },
   }).pipe(
-    // a service would run for ever
-    Stream.timeout("6 seconds"),
-    Stream.runFold(Progress.empty, Progress.add),
+    Stream.scan(Progress.empty, Progress.add),
+    Stream.takeUntil((done) => done.records >= records),
+    Stream.interruptAfter(Duration.seconds(seconds)),
+    Stream.runLast,
+    Effect.map(Option.getOrElse(() => Progress.empty)),
   )
+
+const program = Effect.gen(function* () {
+  yield* writeRecords
+  const records = yield* waiting
+  const done = yield* take(records.length)
+  const accounted = done.added + done.confirmed + done.deadLettered + done.parked + done.dropped
   const marketo = yield* stored
-  const newLetters = (yield* letters) - lettersBefore
+  const dead = yield* letters
+  const lettersOfThese = records.filter(({ place }) => dead.has(place))
+  const nowhere = records.filter(
+    ({ booking, place }) => !dead.has(place) && (booking === undefined || !marketo.bookings.has(booking)),
+  )
   yield* Console.log(
     table([
       ["written to the topic", count],
-      ["taken from the topic", taken.records],
-      ["  added, by Marketo's answer", taken.added],
-      ["  added, found by reading back", taken.confirmed],
-      ["  dead letters", taken.deadLettered],
-      ["  in doubt, dead letters too", taken.parked],
+      ["in the topic, not committed before", records.length],
+      ["  added, by Marketo's answer", done.added],
+      ["  added, found by reading back", done.confirmed],
+      ["  dead letters", done.deadLettered],
+      ["  in doubt, dead letters too", done.parked],
+      ["  dropped", done.dropped],
+      ["  unaccounted for", records.length - accounted],
       ["calls to add custom activities", marketo.calls],
-      ["stored by Marketo", marketo.all],
-      ["letters in the dead-letter topic", newLetters],
-      ["unaccounted for", taken.records - marketo.all - newLetters],
-      ["stored twice", marketo.twice],
+      ["stored by Marketo", marketo.activities],
+      ["  stored twice", marketo.twice],
+      ["in the dead-letter topic", lettersOfThese.length],
+      ["neither stored nor a dead letter", nowhere.length],
     ]),
   )
+  const places = nowhere.slice(0, 10).map(({ place }) => place)
+  const wrong = [
+    ...(done.records < records.length ? [`gave up after ${seconds} seconds`] : []),
+    ...(accounted === records.length ? [] : [`the source accounts for ${accounted} of ${records.length} records`]),
+    ...(nowhere.length === done.dropped
+      ? []
+      : [
+          `neither in Marketo nor a dead letter (partition/offset): ${[...places, ...(nowhere.length > 10 ? ["…"] : [])].join(", ")}`,
+        ]),
+    ...(marketo.twice === 0 ? [] : [`${marketo.twice} activities are stored twice`]),
+  ]
+  if (wrong.length > 0) yield* Effect.fail(new Error(wrong.join("; ")))
 })
 
 const match = { endpoint: "addCustomActivities" } as const
@@ -142,6 +206,14 @@ const marketo = Layer.unwrapEffect(
   ),
 ).pipe(Layer.provide([NodeHttp.layer, limits]))
 
-const kafka = KafkaClient.layerConfig({ brokers: Config.array(Config.string(), "KAFKA_BROKERS") })
+const kafka = KafkaClient.layerConfig({ brokers })
 
-program.pipe(Effect.provide(Layer.merge(Layer.provideMerge(marketo, simulator), kafka)), Main.runMain)
+const usage = [count, seconds].every((n) => Number.isSafeInteger(n) && n >= 0)
+  ? Effect.void
+  : Effect.fail(new Error("usage: kafka-to-custom-activities.ts [records] [seconds], both whole numbers"))
+
+program.pipe(
+  Effect.provide(Layer.merge(Layer.provideMerge(marketo, simulator), kafka)),
+  (run) => Effect.zipRight(usage, run),
+  Main.runMain,
+)

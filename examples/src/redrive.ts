@@ -1,66 +1,126 @@
 /**
  * Puts the dead letters of `kafka-to-custom-activities.ts` back into its topic, each once: first a look, then with `--run`. Codes of
- * Marketo, or `undecodable`, select; letters that have failed three times are parked.
+ * Marketo, or `undecodable`, select, and so do types of activities and the time when the letters were written; letters that have
+ * failed three times are parked.
  *
- *     KAFKA_BROKERS=127.0.0.1:… node --conditions=@effect-marketo/source --import tsx examples/src/redrive.ts [--run] [code …]
+ *     KAFKA_BROKERS=127.0.0.1:… node --conditions=@effect-marketo/source --import tsx examples/src/redrive.ts \
+ *       [--run] [--type id] [--from time] [--until time] [code …]
  *
  * With `1004` it prints:
  *
- *     dead letters                      100
- *       would be redriven                50
- *       would be parked                   0
- *       redriven or parked before         0
- *       not selected                     50
- *       in doubt, left                    0
- *       only the beginning is there       0
- *     unaccounted for                     0
+ *     dead letters                   100
+ *       would be redriven             50
+ *         1004, type 100001           50
+ *       would be parked                0
+ *       redriven or parked before      0
+ *       not selected                  50
+ *         undecodable, type unknown   50
+ *       in doubt, left                 0
+ *       only the beginning is there    0
  */
+import { parseArgs } from "node:util"
 import { KafkaClient } from "@effect-marketo/kafka"
 import { Main } from "@effect-marketo/sink-stdout"
 import { Redrive } from "@effect-marketo/source-kafka"
-import { Config, Console, Effect } from "effect"
+import { Config, Console, DateTime, Effect, Option } from "effect"
 import { table } from "./table.js"
 
 const parkingTopic = "custom-activities.parked"
 
-const args = process.argv.slice(2)
-const dryRun = !args.includes("--run")
-const codes = args.filter((arg) => arg !== "--run")
-const unknown = codes.find((arg) => arg.startsWith("-"))
+const wrong = (what: string) =>
+  new Error(`${what}; usage: redrive.ts [--run] [--type id] [--from time] [--until time] [code …]`)
 
-const redrive = Effect.gen(function* () {
-  const kafka = yield* KafkaClient.KafkaClient
-  yield* kafka.createTopic({ name: parkingTopic, partitions: 1 })
-  const summary = yield* Redrive.run({
-    deadLetterTopic: "custom-activities.dead",
-    parkingTopic,
-    maxAttempts: 3,
-    select: codes.length === 0 ? {} : { codes },
-    dryRun,
-  })
-  const { cut, doneBefore, inDoubt, letters, notSelected, parked, redriven } = summary
-  yield* Console.log(
-    table([
-      ["dead letters", letters],
-      [dryRun ? "  would be redriven" : "  redriven", redriven],
-      [dryRun ? "  would be parked" : "  parked", parked],
-      ["  redriven or parked before", doneBefore],
-      ["  not selected", notSelected],
-      ["  in doubt, left", inDoubt],
-      ["  only the beginning is there", cut],
-      ["unaccounted for", letters - redriven - parked - doneBefore - notSelected - inDoubt - cut],
-    ]),
-  )
+const parsed = Effect.try({
+  try: () =>
+    parseArgs({
+      allowPositionals: true,
+      options: {
+        run: { type: "boolean", default: false },
+        type: { type: "string", multiple: true },
+        from: { type: "string" },
+        until: { type: "string" },
+      },
+    }),
+  // Node's advice after that is for other programs
+  catch: (cause) => wrong((cause as Error).message.split(/\.\s/)[0] ?? ""),
 })
 
-const options =
-  unknown === undefined
-    ? Effect.void
-    : Effect.fail(new Error(`unknown option ${unknown}; usage: redrive.ts [--run] [code …]`))
+const typeId = (text: string) =>
+  /^[1-9]\d{0,14}$/.test(text)
+    ? Effect.succeed(Number(text))
+    : Effect.fail(wrong(`--type must be the id of an activity type, such as 100001, not ${text || "nothing"}`))
 
-const program = Effect.provide(
-  redrive,
-  KafkaClient.layerConfig({ brokers: Config.array(Config.string(), "KAFKA_BROKERS") }),
-)
+/** A day is the beginning of it, in UTC; a time without a zone could be any of 24. */
+const ISO = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/
 
-Main.runMain(Effect.zipRight(options, program))
+const instant = (option: string, text: string | undefined) => {
+  if (text === undefined) return Effect.succeed(undefined)
+  const day = ISO.exec(text)?.[1]
+  return Option.match(day === undefined ? Option.none() : Option.all([DateTime.make(day), DateTime.make(text)]), {
+    onSome: ([midnight, time]) =>
+      DateTime.formatIsoDateUtc(midnight) === day ? Effect.succeed(time) : notATime(option, text),
+    onNone: () => notATime(option, text),
+  })
+}
+
+const notATime = (option: string, text: string) =>
+  Effect.fail(
+    wrong(`${option} must be a time with its zone, such as 2026-02-01T12:00:00Z, or a day, not ${text || "nothing"}`),
+  )
+
+const settings = Effect.gen(function* () {
+  const { positionals, values } = yield* parsed
+  const from = yield* instant("--from", values.from)
+  const until = yield* instant("--until", values.until)
+  if (from !== undefined && until !== undefined && DateTime.greaterThanOrEqualTo(from, until)) {
+    return yield* Effect.fail(wrong("--from must be before --until"))
+  }
+  return {
+    dryRun: !values.run,
+    select: {
+      codes: positionals.length === 0 ? undefined : positionals,
+      activityTypeIds: values.type && (yield* Effect.forEach(values.type, typeId)),
+      from,
+      until,
+    },
+  }
+})
+
+const nameOf = ({ activityTypeId, codes }: Redrive.Group) =>
+  `${codes.join(" and ")}, type ${Option.getOrElse(activityTypeId, () => "unknown")}`
+
+/** A count, and below it what it is made of. */
+const rows = (name: string, summary: Redrive.Summary, count: Exclude<keyof Redrive.Counts, "letters">) => [
+  [`  ${name}`, summary[count]] as const,
+  ...summary.byCodeAndType
+    .filter((group) => group[count] > 0)
+    .map((group) => [`    ${nameOf(group)}`, group[count]] as const),
+]
+
+const redrive = ({ dryRun, select }: Effect.Effect.Success<typeof settings>) =>
+  Effect.gen(function* () {
+    const kafka = yield* KafkaClient.KafkaClient
+    yield* kafka.createTopic({ name: parkingTopic, partitions: 1 })
+    const summary = yield* Redrive.run({
+      deadLetterTopic: "custom-activities.dead",
+      parkingTopic,
+      maxAttempts: 3,
+      select,
+      dryRun,
+    })
+    yield* Console.log(
+      table([
+        ["dead letters", summary.letters],
+        ...rows(dryRun ? "would be redriven" : "redriven", summary, "redriven"),
+        ...rows(dryRun ? "would be parked" : "parked", summary, "parked"),
+        ...rows("redriven or parked before", summary, "doneBefore"),
+        ...rows("not selected", summary, "notSelected"),
+        ...rows("in doubt, left", summary, "inDoubt"),
+        ...rows("only the beginning is there", summary, "cut"),
+      ]),
+    )
+  })
+
+const kafka = KafkaClient.layerConfig({ brokers: Config.array(Config.string(), "KAFKA_BROKERS") })
+
+Main.runMain(Effect.flatMap(settings, (of) => Effect.provide(redrive(of), kafka)))

@@ -15,6 +15,7 @@ import * as Chunk from "effect/Chunk"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Order from "effect/Order"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import * as DeadLetter from "./DeadLetter.js"
@@ -49,17 +50,17 @@ export interface Options {
   readonly maxAttempts?: number | undefined
   /** Default: all that are not in doubt. */
   readonly select?: Selection | undefined
-  /** Counts what would be done, and writes nothing. Default: false. */
+  /** Gives the summary of what would be done, and writes nothing. Default: false. */
   readonly dryRun?: boolean | undefined
 }
 
 /**
- * Of the letters that were in the topic, each is in one of the counts below `letters`.
+ * Each letter is in one of the counts below `letters`.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Summary {
+export interface Counts {
   readonly letters: number
   /** Put back into the topic they came from. */
   readonly redriven: number
@@ -71,6 +72,30 @@ export interface Summary {
   readonly inDoubt: number
   /** Not redriven because the dead letter has only the beginning of the value. */
   readonly cut: number
+}
+
+/**
+ * The letters that failed with the same codes and have the same type.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Group extends Counts {
+  /** As `marketo.error.code` has them: several where Marketo gave several for a record. */
+  readonly codes: ReadonlyArray<string>
+  /** None where it could not be read. */
+  readonly activityTypeId: Option.Option<number>
+}
+
+/**
+ * The letters that were in the topic; in a dry run, what would become of them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Summary extends Counts {
+  /** Every letter is in one of these. Those with the most letters come first. */
+  readonly byCodeAndType: ReadonlyArray<Group>
 }
 
 const RECEIPT = "marketo.redriven"
@@ -92,11 +117,44 @@ const batches = Sink.foldWeighted({
   body: (batch, fated) => Chunk.append(batch, fated),
 })
 
-type Fate = Exclude<keyof Summary, "letters">
+type Fate = Exclude<keyof Counts, "letters">
 
 interface Fated {
   readonly letter: DeadLetter.DeadLetter
   readonly fate: Fate
+}
+
+const none: Counts = { letters: 0, redriven: 0, parked: 0, doneBefore: 0, notSelected: 0, inDoubt: 0, cut: 0 }
+
+const keyOf = ({ activityTypeId, codes }: Pick<Group, "activityTypeId" | "codes">): string =>
+  `${codes.join()} ${Option.getOrElse(activityTypeId, () => "")}`
+
+const mostFirst = Order.combine(
+  Order.reverse(Order.mapInput(Order.number, ({ letters }: Group) => letters)),
+  Order.mapInput(Order.string, keyOf),
+)
+
+/** Counts letters as their fate is known. */
+const makeTally = () => {
+  const total = { ...none }
+  const groups = new Map<string, Group & Record<keyof Counts, number>>()
+  const groupOf = ({ activityTypeId, codes }: DeadLetter.DeadLetter) => {
+    const group = { codes, activityTypeId, ...none }
+    const key = keyOf(group)
+    const existing = groups.get(key)
+    if (existing !== undefined) return existing
+    groups.set(key, group)
+    return group
+  }
+  return {
+    add: ({ fate, letter }: Fated): void => {
+      for (const counts of [total, groupOf(letter)]) {
+        counts.letters++
+        counts[fate]++
+      }
+    },
+    summary: (): Summary => ({ ...total, byCodeAndType: [...groups.values()].sort(mostFirst) }),
+  }
 }
 
 type Receipts = ReadonlyMap<number, ReadonlySet<string>>
@@ -231,7 +289,7 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
         }
       }),
     )
-    const counts = { redriven: 0, parked: 0, doneBefore: 0, notSelected: 0, inDoubt: 0, cut: 0 }
+    const tally = makeTally()
 
     const move = (batch: ReadonlyArray<Fated>) =>
       Option.match(producer, {
@@ -261,16 +319,17 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
       ),
       Stream.mapChunks((fated) => {
         // what stays where it is needs no place in a transaction
-        for (const { fate } of fated) if (fate !== "redriven" && fate !== "parked") counts[fate]++
-        return Chunk.filter(fated, ({ fate }) => fate === "redriven" || fate === "parked")
+        const [stays, moves] = Chunk.partition(fated, ({ fate }) => fate === "redriven" || fate === "parked")
+        for (const one of stays) tally.add(one)
+        return moves
       }),
       Stream.transduce(batches),
       Stream.filter(Chunk.isNonEmpty),
       Stream.runForEach((batch) =>
         Effect.map(move(Chunk.toReadonlyArray(batch)), () => {
-          for (const { fate } of batch) counts[fate]++
+          for (const one of batch) tally.add(one)
         }),
       ),
     )
-    return { letters: Object.values(counts).reduce((sum, count) => sum + count), ...counts }
+    return tally.summary()
   }).pipe(Effect.scoped, Effect.withSpan("Redrive.run", { captureStackTrace: false }))

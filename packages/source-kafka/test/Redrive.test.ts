@@ -49,6 +49,10 @@ const read = (name: string) =>
 const values = (records: ReadonlyArray<KafkaRecord.ConsumerRecord>) =>
   records.map(({ value }) => text(Option.getOrUndefined(value))).sort()
 
+const none = { letters: 0, redriven: 0, parked: 0, doneBefore: 0, notSelected: 0, inDoubt: 0, cut: 0 }
+
+const of = (codes: string, type = 100_001) => ({ codes: codes.split(","), activityTypeId: Option.some(type) })
+
 const range = (count: number) => Array.from({ length: count }, (_, n) => n)
 
 describe("Redrive", () => {
@@ -56,15 +60,8 @@ describe("Redrive", () => {
     Effect.gen(function* () {
       yield* setUp(range(700).map((n) => letter(n)))
       const summary = yield* Redrive.run(redrive)
-      assert.deepStrictEqual(summary, {
-        letters: 700,
-        redriven: 700,
-        parked: 0,
-        doneBefore: 0,
-        notSelected: 0,
-        inDoubt: 0,
-        cut: 0,
-      })
+      const counts = { ...none, letters: 700, redriven: 700 }
+      assert.deepStrictEqual(summary, { ...counts, byCodeAndType: [{ ...of("1004"), ...counts }] })
       const records = yield* read(topic)
       assert.deepStrictEqual(
         values(records),
@@ -93,6 +90,42 @@ describe("Redrive", () => {
       assert.deepStrictEqual([summary.redriven, summary.parked], [1, 1])
       assert.deepStrictEqual([yield* read(topic), yield* read(parking)], [[], []])
       assert.strictEqual((yield* read(dead)).length, 2)
+    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+  )
+
+  it.effect("says what becomes of the letters of each code and type, and a dry run says the same", () =>
+    Effect.gen(function* () {
+      const isUnknown = { [DeadLetter.headers.execution]: "Unknown" }
+      const { [DeadLetter.headers.activityTypeId]: _, ...withoutType } = letter(0, { code: "undecodable" }).headers
+      yield* setUp([
+        ...range(3).map((n) => letter(n)),
+        letter(3, { attempts: 5 }),
+        letter(4, { headers: isUnknown }),
+        letter(5, { code: "1003,1004" }),
+        letter(6, { type: "100002" }),
+        letter(7, { code: "1003" }),
+        letter(8, { code: "1003" }),
+        { ...letter(9), headers: withoutType },
+      ])
+      const groups = [
+        { ...none, ...of("1004"), letters: 5, redriven: 3, parked: 1, inDoubt: 1 },
+        { ...none, ...of("1003"), letters: 2, notSelected: 2 },
+        { ...none, ...of("1003,1004"), letters: 1, redriven: 1 },
+        { ...none, ...of("1004", 100_002), letters: 1, redriven: 1 },
+        { ...none, ...of("undecodable"), activityTypeId: Option.none(), letters: 1, notSelected: 1 },
+      ]
+      const options = { ...redrive, select: { codes: ["1004"] } }
+      const look = yield* Redrive.run({ ...options, dryRun: true })
+      assert.deepStrictEqual(look.byCodeAndType, groups)
+      assert.deepStrictEqual(yield* Redrive.run(options), look)
+      const again = yield* Redrive.run(options)
+      assert.deepStrictEqual(again.byCodeAndType[0], { ...none, ...of("1004"), letters: 5, doneBefore: 4, inDoubt: 1 })
+      for (const name of Object.keys(none) as ReadonlyArray<keyof typeof none>) {
+        assert.strictEqual(
+          again.byCodeAndType.reduce((sum, group) => sum + group[name], 0),
+          again[name],
+        )
+      }
     }).pipe(Effect.provide(KafkaClient.layerMemory)),
   )
 
