@@ -132,7 +132,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   let committed: Array<Entry> = []
   /** What this pass over the records has met. */
   let hasLost = false
-  let isRefused = false
+  let hasSkipped = false
 
   const claimed = () => parts.filter(({ isClaimed }) => isClaimed)
 
@@ -148,14 +148,16 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   /** Whether these would be more dead letters than the guard allows. */
   const isTooMany = () => guard.forbids(entriesOf(openParts(), isUncounted).map(isBad))
 
+  const claim = (part: Part): void => {
+    if (!part.isOpen) return
+    part.isOpen = !settings.isStopping() && part.slice.batch.claim(part.slice.until)
+    part.isClaimed ||= part.isOpen
+    hasLost ||= !part.isOpen
+  }
+
   /** False when something was taken away in this pass. What was claimed before that may be committed all the same. */
-  const claim = (): boolean => {
-    for (const part of parts) {
-      if (!part.isOpen) continue
-      part.isOpen = !settings.isStopping() && part.slice.batch.claim(part.slice.until)
-      part.isClaimed ||= part.isOpen
-      hasLost ||= !part.isOpen
-    }
+  const claimAll = (): boolean => {
+    parts.forEach(claim)
     return !hasLost
   }
 
@@ -218,7 +220,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     let isSent = false
     const hold = {
       acquire: Effect.suspend(() => {
-        isSent = claim()
+        isSent = claimAll()
         return isSent ? Metric.increment(counters.calls) : Effect.interrupt
       }),
       release: Effect.suspend(() => {
@@ -284,7 +286,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
             break
           case "retry":
             entry.skipped = cause
-            isRefused = true
+            hasSkipped = true
             break
           case "fail":
             return Effect.fail(causes.refused(entry, cause))
@@ -376,11 +378,11 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     }
   }
 
-  const staysClaimed = (part: Part) => isRefused && settings.onAssign === "write" && part.isOpen && hasStored(part)
+  const staysClaimed = (part: Part) => hasSkipped && settings.onAssign === "write" && part.isOpen && hasStored(part)
 
   /** Makes dead letters safe, and commits. */
   const finish = Effect.gen(function* () {
-    if (openParts().some(isOutstanding)) claim()
+    if (openParts().some(isOutstanding)) claimAll()
     if (settings.onAssign === "write") giveUpSkipped()
     const uncounted = entriesOf(claimed(), isUncounted)
     guard.count(uncounted.map(isBad))
@@ -426,9 +428,9 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       const until = (yield* Clock.currentTimeMillis) + retryPause(pauses)
       for (let now = 0; now < until && hasPending(); now = yield* Clock.currentTimeMillis) {
         yield* Effect.sleep(STEP)
-        if (claimed().length === 0 || claim()) continue
-        yield* finish
         hasLost = false
+        claimed().forEach(claim)
+        if (hasLost) yield* finish
       }
     })
 
@@ -442,7 +444,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     yield* confirmEarlier
     for (let pauses = 0; ; ) {
       hasLost = false
-      isRefused = false
+      hasSkipped = false
       const entries = entriesOf(openParts(), isPending)
       if (entries.length > 0 && !isTooMany()) {
         if (breaker.isOpen()) yield* letGo
@@ -450,7 +452,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       }
       yield* finish
       if (!hasPending()) return
-      if (isRefused) yield* pause(++pauses)
+      if (hasSkipped) yield* pause(++pauses)
     }
   }).pipe(
     Effect.tapError(() => Effect.zipRight(letGo, tell)),
