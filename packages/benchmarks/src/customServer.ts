@@ -2,12 +2,10 @@
  * Takes custom activities and says after a while that all were added. Counts records by a word that each has once.
  * `GET /calls` tells how many calls there were since it was asked last, and the milliseconds from the first to the end of the last.
  *
- *     node customServer.js MILLISECONDS
+ *     node customServer.js
  */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-
-const latency = Number(process.argv[2] ?? 0)
 
 let calls = 0
 let first = 0
@@ -44,9 +42,7 @@ const server = createServer((request, response) => {
     }
     if (request.url?.startsWith("/identity/") === true) return answer(token)
     if (calls++ === 0) first = performance.now()
-    const body = answerTo(Buffer.concat(chunks))
-    if (latency === 0) return answer(body)
-    setTimeout(answer, latency, body)
+    answer(answerTo(Buffer.concat(chunks)))
   })
 })
 

@@ -1,10 +1,11 @@
 /** Rate of the source: against the calls in flight with a server that takes its time, and against bare loops with one that does not. */
 import { KafkaClient } from "@effect-marketo/kafka"
 import { Broker } from "@effect-marketo/kafka-broker"
+import { Simulator } from "@effect-marketo/simulator"
 import { Array as Array_, Effect } from "effect"
 import type { Measured } from "./measured.js"
 import { runReader, withServer } from "./processes.js"
-import { record } from "./records.js"
+import { BATCH, customType, record } from "./records.js"
 import { median, table, whole } from "./report.js"
 
 const PARTITIONS = 12
@@ -54,21 +55,47 @@ const fill = (count: number, spelling = sentForm) =>
 /** Time from the first call to the end of the last, as the server saw it: starting and joining the group are no part of a rate. */
 const callsAt = async (url: string) => (await (await fetch(`${url}/calls`)).json()) as { calls: number; millis: number }
 
+/** The simulator checks and stores each record, and takes its time for each call. Its limits are no limits here. */
+const simulator = Simulator.layerServer({
+  activities: 0,
+  leads: BATCH,
+  latency: LATENCY,
+  limits: { calls: 1e6, concurrent: 100, dailyQuota: 1e6 },
+  customTypes: [customType],
+})
+
+const tokenOf = async ({ clientId, clientSecret, url }: Simulator.Service): Promise<string> => {
+  const query = new URLSearchParams({
+    grant_type: "client_credentials",
+    client_id: clientId,
+    client_secret: clientSecret,
+  })
+  const answer = await fetch(`${url}/identity/oauth/token?${query}`)
+  return ((await answer.json()) as { readonly access_token: string }).access_token
+}
+
+/** What so many calls in flight allow: a bare loop of them, at the same server. */
+const allowed = Effect.gen(function* () {
+  const service = yield* Simulator.Simulator
+  const token = yield* Effect.promise(() => tokenOf(service))
+  return rate(yield* Effect.promise(() => runReader("bareWriter", [service.url, 20 * LANES, LANES, token])))
+}).pipe(Effect.provide(simulator))
+
 const withLatency = (brokers: ReadonlyArray<string>, topic: string, count: number) =>
-  Effect.promise(() =>
-    withServer<{ url: string }, ReadonlyArray<string>>("customServer", [LATENCY], async ({ url }) => {
-      await runReader("source", [brokers.join(), topic, url, `${count}`])
-      const { calls, millis } = await callsAt(url)
-      const ideal = Math.ceil(count / 300 / LANES) * LATENCY
-      return [
-        whole(count),
-        whole(calls),
-        (count / calls).toFixed(1),
-        whole((count / millis) * 1_000),
-        (ideal / millis).toFixed(2),
-      ]
-    }),
-  )
+  Effect.gen(function* () {
+    const { calls, clientId, clientSecret, url } = yield* Simulator.Simulator
+    yield* Effect.promise(() => runReader("source", [brokers.join(), topic, url, `${count}`, clientId, clientSecret]))
+    const adds = (yield* calls).filter(({ endpoint }) => endpoint === "addCustomActivities")
+    const [first, last] = [adds[0], adds.at(-1)]
+    const seconds = (LATENCY + (last?.at ?? 0) - (first?.at ?? 0)) / 1_000
+    return [
+      whole(count),
+      whole(adds.length),
+      (count / adds.length).toFixed(1),
+      whole(count / seconds),
+      (count / seconds / (yield* allowed)).toFixed(2),
+    ]
+  }).pipe(Effect.provide(simulator))
 
 export const kafkaSource = (count: number, rounds: number): Promise<string> =>
   Effect.gen(function* () {

@@ -1,4 +1,5 @@
 /** Custom activities to write. */
+import type { Simulator } from "@effect-marketo/simulator"
 
 /** Records a call. */
 export const BATCH = 300
@@ -14,6 +15,18 @@ export const record = (number: number) => ({
     { apiName: "comment", value: "picked up at the river, returned at the lake" },
   ],
 })
+
+/** Of these records. */
+export const customType: Simulator.CustomType = {
+  name: "Rent Kayak",
+  apiName: "rentKayak",
+  primaryAttribute: { apiName: "kayakModel", name: "Kayak Model", dataType: "string" },
+  attributes: [
+    { apiName: "rentalId", name: "Rental Id", dataType: "string" },
+    { apiName: "rentalHours", name: "Rental Hours", dataType: "float" },
+    { apiName: "comment", name: "Comment", dataType: "string" },
+  ],
+}
 
 /** As they are sent, batch by batch and each one new, so that neither side keeps more than it must. */
 export const batch = (number: number) => Array.from({ length: BATCH }, (_, i) => record(number * BATCH + i))

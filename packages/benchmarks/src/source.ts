@@ -1,7 +1,7 @@
 /**
  * Ours: every record checked, in batches over five lanes, committed when it is settled.
  *
- *     node source.js BROKERS TOPIC URL RECORDS
+ *     node source.js BROKERS TOPIC URL RECORDS [CLIENT_ID CLIENT_SECRET]
  */
 import { Marketo } from "@effect-marketo/core"
 import * as NodeHttp from "@effect-marketo/core/NodeHttp"
@@ -10,13 +10,14 @@ import { CustomActivitySource, Progress } from "@effect-marketo/source-kafka"
 import { Deferred, Effect, Layer, Logger, LogLevel, ManagedRuntime, Redacted, Stream } from "effect"
 import { measure } from "./measured.js"
 
-const [brokers = "", topic = "", url = "", count = ""] = process.argv.slice(2)
+const [brokers = "", topic = "", url = "", count = "", clientId = "client", clientSecret = "secret"] =
+  process.argv.slice(2)
 
 const live = Layer.mergeAll(
   Marketo.layer({
     baseUrl: url,
-    clientId: Redacted.make(process.env.CLIENT_ID ?? "client"),
-    clientSecret: Redacted.make(process.env.CLIENT_SECRET ?? "secret"),
+    clientId: Redacted.make(clientId),
+    clientSecret: Redacted.make(clientSecret),
     instance: "bench",
     limits: { calls: 1_000_000, concurrent: 10 },
   }).pipe(Layer.provide(NodeHttp.layer)),
