@@ -5,7 +5,7 @@ import { Simulator } from "@effect-marketo/simulator"
 import { CustomActivitySource, Progress } from "@effect-marketo/source-kafka"
 import { Chunk, Effect, Fiber, Layer, Stream } from "effect"
 import * as child from "./support/child.js"
-import { addCalls, fill, LEADS, later, marketo, member, quiet, repeated, stored, topics } from "./support/kit.js"
+import { addCalls, fill, LEADS, later, marketo, quick, quiet, repeated, stored, topics } from "./support/kit.js"
 
 type Fault = NonNullable<Simulator.Options["faults"]>[number]
 
@@ -25,7 +25,7 @@ describeWithKafka("a source", (brokers) => {
     { fault: "error", code: "611", match, every: 101 },
   ]
 
-  /** Members come and go every few seconds, six times at least, while so many records or more are written. */
+  /** Members come and go every few seconds, four times at least, while so many records or more are written. */
   const churn = (least: number, options: Partial<CustomActivitySource.Options>) =>
     Effect.gen(function* () {
       const place = yield* topics("churn", 12)
@@ -33,7 +33,7 @@ describeWithKafka("a source", (brokers) => {
       let count = least
       let progress = Progress.empty
       const join = CustomActivitySource.stream({
-        ...member,
+        ...quick,
         ...options,
         topic: place.topic,
         groupId: place.topic,
@@ -50,9 +50,9 @@ describeWithKafka("a source", (brokers) => {
       const members = [yield* join]
       let joins = 1
       let leaves = 0
-      while ((yield* stored).size < count || joins + leaves < 7) {
+      while ((yield* stored).size < count || joins + leaves < 5) {
         yield* Effect.sleep("2500 millis")
-        if ((yield* stored).size > count - 5_000 && joins + leaves < 7) {
+        if ((yield* stored).size > count - 5_000 && joins + leaves < 5) {
           yield* fill(place, range(5_000, count).map(later))
           count += 5_000
         }
@@ -153,7 +153,7 @@ describeWithKafka("a source", (brokers) => {
 
   it.scopedLive("that is killed without reading back loses nothing, and repeats at most a call of each lane", () =>
     Effect.gen(function* () {
-      const kills = 5
+      const kills = 3
       const { confirmed } = yield* killing(kills, "write")
       const counts = yield* stored
       assert.deepStrictEqual([counts.size, confirmed], [kills * each, 0])

@@ -573,7 +573,7 @@ describe("an outage", () => {
         () =>
           Effect.gen(function* () {
             const lanes = 3
-            const count = 3_000
+            const count = 1_500
             const place = yield* topics("writing-away", 12)
             yield* fill(
               place,
