@@ -213,6 +213,19 @@ describe("what a member has in hand", () => {
     }),
   )
 
+  it.effect("is kept when a member joins again a group that stays as it is", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      yield* member.join("a", [0])
+      const [batch, handled] = member.give(0)
+      batch.claim(2)
+      yield* member.join("a", [0], 0)
+      assert.isTrue(yield* batch.commit(2))
+      assert.strictEqual(yield* Effect.promise(() => handled), "done")
+      assert.isFalse(yield* member.workWhole(0))
+    }),
+  )
+
   it.effect("is first when it was lost without a claim, in the middle of a batch, and comes back", () =>
     Effect.gen(function* () {
       const member = yield* setup

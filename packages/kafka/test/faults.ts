@@ -19,6 +19,14 @@ export const api = {
  */
 export type Fault = "before" | "after" | "lose" | { readonly answer: Buffer } | undefined
 
+/** Whether the answer to that request is among these, the first of which begins here. */
+const isAnswerTo = (number: number, answers: Buffer): boolean => {
+  for (let at = 0; at + 8 <= answers.length; at += 4 + answers.readInt32BE(at)) {
+    if (answers.readInt32BE(at + 4) === number) return true
+  }
+  return false
+}
+
 export const make = (faultOf: (apiKey: number) => Fault): Required<KafkaClient.Transport> & { received: number } => {
   const transport = {
     received: 0,
@@ -46,7 +54,16 @@ export const make = (faultOf: (apiKey: number) => Fault): Required<KafkaClient.T
           cut()
           return false
         }
-        if (fault === "after") return write(request as Buffer, cut)
+        if (fault === "after") {
+          const number = (request as Buffer).readInt32BE(8)
+          const emit = socket.emit.bind(socket)
+          socket.emit = (event: string | symbol, ...rest: Array<unknown>) => {
+            if (event !== "data" || !isAnswerTo(number, rest[0] as Buffer))
+              return Reflect.apply(emit, socket, [event, ...rest])
+            cut()
+            return true
+          }
+        }
         return Reflect.apply(write, socket, args)
       }
       return socket

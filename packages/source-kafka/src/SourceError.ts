@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 
 /**
  * - `TooManyDeadLetters`: more than the guard allows; something is wrong that dead letters do not cure. The last ones are not
- *   written, except those before records that Marketo has stored in the same call
+ *   written, except those of a partition of which Marketo has stored records in the same call
  * - `Refused`: Marketo skipped a record with a code for which the policy says `fail`
  *
  * The next run begins with the first record that is neither in Marketo nor a dead letter.

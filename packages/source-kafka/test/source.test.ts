@@ -513,7 +513,7 @@ describe("what Marketo skips", () => {
         Effect.gen(function* () {
           const { batch, ...place } = yield* twenty
           const feed = yield* Feed.Feed
-          const fiber = yield* Effect.fork(take(20)(source(place, { batch })))
+          const fiber = yield* Effect.fork(take(20)(source(place, { batch, guard: { max: 0, of: 10 } })))
           yield* TestClock.adjust("3 minutes")
           if (end === "the stream ends") yield* flowing(Fiber.interrupt(fiber))
           else {
@@ -533,6 +533,63 @@ describe("what Marketo skips", () => {
         }).pipe(Effect.provide(skipping("719", 100))),
     )
   }
+
+  it.effect("keeps what is stored behind it claimed also while limits keep it from being sent", () =>
+    Effect.gen(function* () {
+      const { batch, ...place } = yield* twenty
+      const feed = yield* Feed.Feed
+      const fiber = yield* Effect.fork(take(20)(source(place, { batch })))
+      yield* TestClock.adjust("500 millis")
+      yield* faults([{ fault: "error", code: "607", match, every: 1, times: 1_000 }])
+      yield* TestClock.adjust("3 minutes")
+      assert.strictEqual(feed.claimed(), 10)
+      yield* feed.revoke
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual([feed.claimed(), feed.committed(0)], [0, 10])
+      assert.strictEqual((yield* letters(place.dead)).length, 1)
+      yield* flowing(Fiber.interrupt(fiber))
+    }).pipe(Effect.provide(skipping("719", 1))),
+  )
+
+  it.effect("is sent again beside a partition that is all committed", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("retry-two", 2)
+      const [first = "", second = ""] = [0, 1].map((partition) =>
+        range(9)
+          .map(String)
+          .find((key) => Partitioner.partition(key, 2) === partition),
+      )
+      yield* fill(
+        { ...place, partitions: 2 },
+        range(20).map((n) => ({ ...record(n), key: n < 15 ? first : second })),
+      )
+      const feed = yield* Feed.Feed
+      const fiber = yield* Effect.fork(take(20)(source(place)))
+      yield* TestClock.adjust("31500 millis")
+      assert.deepStrictEqual([feed.committed(1), feed.claimed()], [5, 15])
+      const done = yield* flowing(Fiber.join(fiber))
+      assert.deepStrictEqual([done.added, (yield* addCalls).length], [20, 2])
+    }).pipe(Effect.provide(skipping("719", 3))),
+  )
+
+  it.effect("ends the stream by policy, and keeps nothing of other partitions from being committed", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("fail-others", 2)
+      const [first = "", second = ""] = [0, 1].map((partition) =>
+        range(9)
+          .map(String)
+          .find((key) => Partitioner.partition(key, 2) === partition),
+      )
+      yield* fill({ ...place, partitions: 2 }, [
+        { key: first, value: booking(0, { leadId: 7 }) },
+        ...range(10, 1).map((n) => ({ ...record(n), key: second })),
+      ])
+      const error = yield* Effect.flip(flowing(take(11)(source(place, { skipped: { "1004": "fail" } }))))
+      assert.strictEqual(error._tag, "SourceError")
+      const feed = yield* Feed.Feed
+      assert.deepStrictEqual([feed.committed(0), feed.committed(1)], [0, 10])
+    }).pipe(Effect.provide(layer())),
+  )
 })
 
 describe("an outage", () => {
@@ -727,6 +784,22 @@ describe("a call without an answer", () => {
     }).pipe(Effect.provide(layer())),
   )
 
+  it.effect("and is found ends an outage: calls are full again", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("found-trial", 1)
+      yield* fill(
+        place,
+        range(900).map((n) => record(n)),
+      )
+      yield* faults([never, lost])
+      yield* flowing(take(900)(source(place, { onAssign: "write", unknown: { identity } })))
+      assert.deepStrictEqual(
+        (yield* addCalls).map(({ records }) => records),
+        [300, 1, 299, 300],
+      )
+    }).pipe(Effect.provide(layer())),
+  )
+
   it.effect("is looked up for as long as Marketo is away, and is claimed until it is settled", () =>
     Effect.gen(function* () {
       const place = yield* topics("away", 1)
@@ -857,6 +930,21 @@ describe("dead letters", () => {
       assert.deepStrictEqual([done.added, done.deadLettered], [405, 1])
       assert.strictEqual((yield* letters(place.dead)).length, 1)
       assert.strictEqual(repeated(yield* stored), 0)
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("are not written for a partition that is lost", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("dead-lost", 1)
+      yield* fill(place, [...range(9).map((n) => ({ ...record(n), key: "k" })), { key: "k", value: "{" }])
+      const fiber = yield* take(10)(source(place)).pipe(
+        withBatches(() => ({ commit: () => Effect.succeed(false) })),
+        Effect.fork,
+      )
+      yield* TestClock.adjust("1 minutes")
+      assert.deepStrictEqual([(yield* stored).size, (yield* letters(place.dead)).length], [9, 0])
+      assert.strictEqual((yield* Feed.Feed).claimed(), 0)
+      yield* flowing(Fiber.interrupt(fiber))
     }).pipe(Effect.provide(layer())),
   )
 
@@ -1063,6 +1151,23 @@ describe("the end", () => {
       const feed = yield* Feed.Feed
       assert.deepStrictEqual([feed.claimed(), feed.committed(0)], [0, 0])
     }).pipe(Effect.provide(layer({ latency: "30 seconds" }))),
+  )
+
+  it.effect("a call that Marketo refuses meanwhile is not waited for any longer", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("stop-refused", 1)
+      yield* fill(
+        place,
+        range(300).map((n) => ({ ...record(n), key: "k" })),
+      )
+      yield* faults([{ fault: "error", code: "608", match, every: 1, delay: "5 seconds" }])
+      const fiber = yield* Effect.fork(take(300)(source(place)))
+      yield* TestClock.adjust("1 seconds")
+      assert.strictEqual((yield* Feed.Feed).claimed(), 300)
+      const begun = yield* Clock.currentTimeMillis
+      yield* flowing(Fiber.interrupt(fiber))
+      assert.isAtMost((yield* Clock.currentTimeMillis) - begun, 6_000)
+    }).pipe(Effect.provide(layer())),
   )
 
   it.effect("in an outage there is nothing to wait for", () =>

@@ -37,8 +37,8 @@ export class Entry {
   isDone = false
   /** How often it was sent again after a call without an answer. */
   resent = 0
-  /** Why Marketo did not take it for the moment. */
-  skipped: Cause | undefined
+  /** Why it has to be sent again. */
+  unsettled: Cause | undefined
   /** Whether the guard has counted its outcome. */
   isCounted = false
 

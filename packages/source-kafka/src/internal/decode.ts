@@ -23,10 +23,14 @@ const fromValue = (value: Uint8Array | null): Decoded =>
   value === null ? tombstone : Either.mapLeft(CustomActivity.fromBytes(value), causeOf)
 
 const causeOf = (error: unknown): Pick<Cause, "exception" | "message"> => {
-  const { _tag, message, name } = Object(error) as MarketoError.InvalidRequest
-  return {
-    exception: String(_tag ?? name ?? "Error"),
-    message: String(message ?? error).slice(0, MAX_MESSAGE),
+  try {
+    const { _tag, message, name } = Object(error) as MarketoError.InvalidRequest
+    return {
+      exception: String(_tag ?? name ?? "Error"),
+      message: String(message ?? error).slice(0, MAX_MESSAGE),
+    }
+  } catch {
+    return { exception: "Error", message: "it cannot be shown" }
   }
 }
 

@@ -3,12 +3,12 @@
  * its call has written is committed, so no more than one call's records of each lane can ever be written and not committed.
  */
 import type * as Consumer from "@effect-marketo/kafka/Consumer"
-import * as Array from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
 import type { Slice } from "./batch.js"
 import type { Gatherer } from "./gatherer.js"
 import type { Work, WorkError } from "./work.js"
@@ -80,14 +80,21 @@ export const make = <R>(settings: {
       drain: (limit) =>
         Effect.gen(function* () {
           isStopping = true
-          const [others, held] = Array.partition([...inFlight], ([work]) => work.isHeld())
-          yield* Fiber.interruptAll(others.map(([, fiber]) => fiber))
-          const end = Fiber.awaitAll(held.map(([, fiber]) => fiber))
-          const ended = yield* Effect.timeoutOption(Effect.interruptible(end), limit)
+          const endIdle = Effect.suspend(() =>
+            Fiber.interruptAll([...inFlight].filter(([work]) => !work.isHeld()).map(([, fiber]) => fiber)),
+          )
+          // some give up what they hold, because Marketo has refused the call
+          const allEnd = Effect.repeat(endIdle, {
+            schedule: Schedule.spaced("100 millis"),
+            until: () => inFlight.size === 0,
+          })
+          const ended = yield* Effect.timeoutOption(Effect.interruptible(allEnd), limit)
           if (ended._tag === "Some") return
           yield* Effect.logWarning("calls did not end in time, and are left; their records will be delivered again")
           // a dead letter that is being sent cannot be interrupted, and is not waited for
-          yield* Effect.forEach(held, ([work, fiber]) => Effect.zipRight(Fiber.interruptFork(fiber), work.release))
+          yield* Effect.forEach([...inFlight], ([work, fiber]) =>
+            Effect.zipRight(Fiber.interruptFork(fiber), work.release),
+          )
         }),
     }
   })

@@ -5,9 +5,9 @@
  * committed, its look-up when nobody answered and its dead letters included. During all other waits (limits, outages) nothing is
  * claimed, so a rebalance does not wait; what is lost to it is left alone.
  *
- * A record that Marketo skips for the moment keeps those that are stored behind it from being committed. Where the next owner
- * looks what is stored, they are given up for the pause as well. Where it would write them again they stay claimed, and when the
- * partition is taken away meanwhile, the skipped one becomes a dead letter.
+ * A record that is sent again keeps those that are stored behind it from being committed. Where the next owner looks what is
+ * stored, they are given up during waits as well. Where it would write them again they stay claimed, and when the partition is
+ * taken away meanwhile, the one before them becomes a dead letter.
  */
 import type * as CustomActivities from "@effect-marketo/core/CustomActivities"
 import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
@@ -23,7 +23,7 @@ import * as Struct from "effect/Struct"
 import type { Progress } from "../Progress.js"
 import * as SkippedPolicy from "../SkippedPolicy.js"
 import { SourceError } from "../SourceError.js"
-import { type Entry, MAX_COUNT, type Outcome, type Slice } from "./batch.js"
+import { type Cause, type Entry, MAX_COUNT, type Outcome, type Slice } from "./batch.js"
 import type { Breaker } from "./breaker.js"
 import * as causes from "./causes.js"
 import type { Counters } from "./counters.js"
@@ -84,12 +84,17 @@ const retryPause = (pauses: number) => Math.min(60_000, 1_000 * 2 ** (pauses - 1
 /** So many pauses are worth a word. */
 const NOTICEABLE = 3
 
-/** How soon a partition that is taken away during a pause is let go, in milliseconds. */
-const STEP = 1_000
+/** How soon a partition that is taken away during a wait is noticed, in milliseconds: soon where a rebalance waits for it. */
+const CLAIMED_STEP = 1_000
+const STEP = 15_000
 
 const added: Outcome = { _tag: "Added", confirmedBy: "answer" }
 
 const isPending = (entry: Entry): entry is Sendable => entry.outcome === undefined
+
+/** Marketo does not take it for the moment. */
+const isSkipped = (entry: Entry): entry is Entry & { readonly unsettled: Cause } =>
+  isPending(entry) && entry.unsettled?.mayBeStored === false
 
 /** Its dead letter is not safe yet. */
 const isDead = (entry: Entry): entry is Entry & { readonly outcome: Extract<Outcome, { _tag: "Dead" }> } =>
@@ -133,6 +138,8 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   /** What this pass over the records has met. */
   let hasLost = false
   let hasSkipped = false
+  /** Whether a call may be on the wire, or its outcome is looked up. */
+  let isSent = false
 
   const claimed = () => parts.filter(({ isClaimed }) => isClaimed)
 
@@ -148,11 +155,21 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   /** Whether these would be more dead letters than the guard allows. */
   const isTooMany = () => guard.forbids(entriesOf(openParts(), isUncounted).map(isBad))
 
-  const claim = (part: Part): void => {
-    if (!part.isOpen) return
-    part.isOpen = !settings.isStopping() && part.slice.batch.claim(part.slice.until)
-    part.isClaimed ||= part.isOpen
+  /** Whether it is still there; claims nothing more. */
+  const look = (part: Part, until = part.isClaimed ? part.slice.until : 0): void => {
+    // one that is committed to its end is over
+    if (!part.isOpen || part.committed === part.entries.length) return
+    part.isOpen = !settings.isStopping() && part.slice.batch.claim(until)
     hasLost ||= !part.isOpen
+  }
+
+  const lookAround = () => {
+    for (const part of parts) look(part)
+  }
+
+  const claim = (part: Part): void => {
+    look(part, part.slice.until)
+    part.isClaimed ||= part.isOpen
   }
 
   /** False when something was taken away in this pass. What was claimed before that may be committed all the same. */
@@ -175,7 +192,8 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
           return Effect.void
         }
         part.isOpen = false
-        return Metric.incrementBy(counters.lost, entries.length - part.committed)
+        part.isClaimed = false
+        return Effect.zipRight(slice.batch.release, Metric.incrementBy(counters.lost, entries.length - part.committed))
       })
     })
 
@@ -198,6 +216,25 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
 
   const release = releaseWhere(() => true)
 
+  /** Something is stored in it behind what is not done, and nobody else would look. */
+  const staysClaimed = (part: Part) => settings.onAssign === "write" && part.isOpen && hasStored(part)
+
+  /** Commits what can be; during a wait only what has to stays claimed. */
+  const pauseClaims = Effect.ensuring(
+    commitAll,
+    releaseWhere((part) => !staysClaimed(part)),
+  )
+
+  const step = () => (claimed().length > 0 ? CLAIMED_STEP : STEP)
+
+  /** Ends when something is taken away, or the source stops, while nothing is on the wire. */
+  const untilLost = Effect.gen(function* () {
+    while (!hasLost) {
+      yield* Effect.sleep(step())
+      if (!isSent) lookAround()
+    }
+  })
+
   /** Commits what can be, and gives up the rest. */
   const letGo = Effect.ensuring(commitAll, release)
 
@@ -217,7 +254,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
 
   /** One call. None when it was not sent, because a part was lost before; then the others may be sent without it. */
   const attempt = (entries: ReadonlyArray<Sendable>) => {
-    let isSent = false
+    isSent = false
     const hold = {
       acquire: Effect.suspend(() => {
         isSent = claimAll()
@@ -225,7 +262,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       }),
       release: Effect.suspend(() => {
         isSent = false
-        return letGo
+        return pauseClaims
       }),
     }
     const batch = Chunk.unsafeFromArray(entries.map(({ activity }) => activity))
@@ -263,6 +300,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   const settle = (entries: ReadonlyArray<Sendable>, results: ReadonlyArray<CustomActivities.Result>) =>
     Effect.suspend(() => {
       breaker.answered()
+      let refused: SourceError | undefined
       for (let i = 0; i < results.length; i++) {
         const entry = entries[i] as Sendable
         const result = results[i] as CustomActivities.Result
@@ -285,14 +323,14 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
             conclude(entry, { _tag: "Dropped" })
             break
           case "retry":
-            entry.skipped = cause
+            entry.unsettled = cause
             hasSkipped = true
             break
           case "fail":
-            return Effect.fail(causes.refused(entry, cause))
+            refused ??= causes.refused(entry, cause)
         }
       }
-      return Effect.void
+      return refused ?? Effect.void
     })
 
   /** Nothing was executed. */
@@ -322,6 +360,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       })
       const until = (yield* Clock.currentTimeMillis) + visibilityDelay
       const { isComplete, missing } = yield* confirm(entries, until)
+      if (missing.length < entries.length) breaker.answered()
       if (missing.length === 0) return
       if (settings.notFound === "fail") return yield* Effect.fail(error)
       const mayResend =
@@ -332,7 +371,10 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       for (const entry of missing) {
         if (!again.includes(entry)) conclude(entry, { _tag: "Dead", cause: causes.ofError(error, true) })
       }
-      for (const entry of again) entry.resent++
+      for (const entry of again) {
+        entry.resent++
+        entry.unsettled = causes.ofError(error, true)
+      }
       if (causes.isTimeout(error) && again.length > 0) yield* writeHalves(again)
       else if (missing.length === entries.length) breaker.unanswered()
     })
@@ -369,36 +411,41 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   })
 
   /** Nobody will look what is stored behind records that are sent again: in a part that is taken away they become dead letters. */
-  const giveUpSkipped = () => {
+  const giveUp = () => {
     for (const { entries, isOpen } of claimed()) {
       if (isOpen) continue
       for (const entry of entries.slice(0, Math.max(0, entries.findLastIndex(isStored)))) {
-        if (isPending(entry) && entry.skipped !== undefined) conclude(entry, { _tag: "Dead", cause: entry.skipped })
+        if (entry.outcome !== undefined || entry.unsettled === undefined) continue
+        conclude(entry, { _tag: "Dead", cause: entry.unsettled })
+        // it would have passed, and is no matter of the guard
+        entry.isCounted = true
       }
     }
   }
 
-  const staysClaimed = (part: Part) => hasSkipped && settings.onAssign === "write" && part.isOpen && hasStored(part)
+  const writeLetters = (is: (part: Part) => boolean) =>
+    Effect.gen(function* () {
+      if (entriesOf(claimed(), isDead).length === 0) return
+      // what is done does not wait for them
+      yield* commitAll
+      const letters = entriesOf(claimed().filter(is), isDead)
+      if (letters.length > 0) yield* deadLetters.write(letters.map((entry) => [entry, entry.outcome.cause]))
+      for (const entry of letters) entry.isDone = true
+    })
+
+  /** Those that keep something stored from being committed. */
+  const secure = writeLetters(hasStored)
 
   /** Makes dead letters safe, and commits. */
   const finish = Effect.gen(function* () {
     if (openParts().some(isOutstanding)) claimAll()
-    if (settings.onAssign === "write") giveUpSkipped()
+    if (settings.onAssign === "write") giveUp()
     const uncounted = entriesOf(claimed(), isUncounted)
     guard.count(uncounted.map(isBad))
     for (const entry of uncounted) entry.isCounted = true
-    if (entriesOf(claimed(), isDead).length > 0) {
-      // what is done does not wait for them
-      yield* commitAll
-      // of too many only those that keep something stored from being committed
-      const letters = entriesOf(guard.isExceeded ? claimed().filter(hasStored) : claimed(), isDead)
-      if (letters.length > 0) yield* deadLetters.write(letters.map((entry) => [entry, entry.outcome.cause]))
-      for (const entry of letters) entry.isDone = true
-    }
-    yield* Effect.ensuring(
-      commitAll,
-      releaseWhere((part) => !staysClaimed(part)),
-    )
+    // of too many only those that keep something stored from being committed
+    yield* guard.isExceeded ? secure : writeLetters(() => true)
+    yield* pauseClaims
     if (guard.isExceeded) return yield* tooMany()
     // a reader that is slow does not keep anything claimed
     if (claimed().length === 0) yield* tell
@@ -413,7 +460,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   /** Before skipped records are sent again; what is taken away meanwhile is let go. */
   const pause = (pauses: number) =>
     Effect.gen(function* () {
-      const skipped = entriesOf(openParts(), isPending).filter((entry) => entry.skipped !== undefined)
+      const skipped = entriesOf(openParts(), isSkipped)
       yield* Metric.incrementBy(counters.retries, skipped.length)
       if (pauses >= NOTICEABLE) {
         yield* Effect.annotateLogs(
@@ -421,15 +468,19 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
           {
             topic,
             records: skipped.length,
-            codes: [...new Set(skipped.map((entry) => entry.skipped?.code))].join(" "),
+            codes: [...new Set(skipped.map(({ unsettled }) => unsettled.code))].join(" "),
           },
         )
       }
       const until = (yield* Clock.currentTimeMillis) + retryPause(pauses)
-      for (let now = 0; now < until && hasPending(); now = yield* Clock.currentTimeMillis) {
-        yield* Effect.sleep(STEP)
+      for (
+        let now = yield* Clock.currentTimeMillis;
+        now < until && hasPending();
+        now = yield* Clock.currentTimeMillis
+      ) {
+        yield* Effect.sleep(Math.min(step(), until - now))
         hasLost = false
-        claimed().forEach(claim)
+        lookAround()
         if (hasLost) yield* finish
       }
     })
@@ -447,15 +498,19 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       hasSkipped = false
       const entries = entriesOf(openParts(), isPending)
       if (entries.length > 0 && !isTooMany()) {
-        if (breaker.isOpen()) yield* letGo
-        yield* breaker.run((isTrial) => write(isTrial ? entries.slice(0, 1) : entries))
+        isSent = false
+        if (breaker.isOpen()) yield* pauseClaims
+        yield* Effect.raceFirst(
+          breaker.run((isTrial) => write(isTrial ? entries.slice(0, 1) : entries)),
+          untilLost,
+        )
       }
       yield* finish
       if (!hasPending()) return
       if (hasSkipped) yield* pause(++pauses)
     }
   }).pipe(
-    Effect.tapError(() => Effect.zipRight(letGo, tell)),
+    Effect.tapError(() => Effect.zipRight(secure, Effect.zipRight(letGo, tell))),
     Effect.ensuring(release),
     Effect.withSpan("CustomActivitySource.batch", {
       captureStackTrace: false,

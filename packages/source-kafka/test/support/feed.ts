@@ -62,7 +62,7 @@ export const layer: Layer.Layer<Feed | KafkaClient.KafkaClient> = Layer.effectCo
               first: true,
               hasMore: false,
               claim: (until) => {
-                if (mine !== generation || isRevoked) {
+                if (mine !== generation || isRevoked || part.committed - start === rest.length) {
                   log("refused", until)
                   return false
                 }

@@ -150,7 +150,7 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
         },
         logLevel: kafkajs.logLevel.INFO,
         logCreator: () => (entry) => {
-          if (!closed) Runtime.runFork(runtime)(log(entry))
+          if (!closed && !logging.isNoise(entry)) Runtime.runFork(runtime)(log(entry))
         },
       })
       const close = () => {

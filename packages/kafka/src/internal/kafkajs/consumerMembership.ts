@@ -51,7 +51,10 @@ export interface Failure {
 export interface Membership {
   /** kafkajs tells neither when it joins, nor the generation, nor that it has failed: so its requests to the coordinator are watched. */
   readonly watch: (coordinator: Coordinator) => Coordinator
-  /** Returns whether the generation follows ours directly: nobody can have had the partitions in between. */
+  /**
+   * Returns whether the generation is ours, which a member that joins a group at rest is given again, or follows it directly: nobody
+   * can have had the partitions in between.
+   */
   readonly joined: () => boolean
   /** How often it has joined. */
   readonly joins: () => number
@@ -130,18 +133,19 @@ export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings
   /** Looks again after a while; kafkajs does not say that it has failed between two requests. */
   const later = (look: () => void) => void setTimeout(patience, undefined, { ref: false }).then(look)
 
-  const waitForJoin = Effect.suspend(() => {
-    const over = join?.over
-    return over === undefined
-      ? Effect.void
-      : Effect.ignore(
-          within(
-            patience,
-            () => over,
-            () => undefined,
-          ),
-        )
-  })
+  const waitForJoin = (until: number) =>
+    Effect.suspend(() => {
+      const over = join?.over
+      return over === undefined
+        ? Effect.void
+        : Effect.ignore(
+            within(
+              Math.min(patience, until - now()),
+              () => over,
+              () => undefined,
+            ),
+          )
+    })
 
   return {
     watch: (coordinator) =>
@@ -181,7 +185,7 @@ export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings
       const isNext =
         following !== undefined &&
         following.memberId === identity?.memberId &&
-        following.groupGenerationId === identity.groupGenerationId + 1
+        following.groupGenerationId <= identity.groupGenerationId + 1
       identity = following
       joins += 1
       confirmedAt = now()
@@ -234,7 +238,7 @@ export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings
             }),
           )
         })
-        return Effect.zipRight(waitForJoin, send).pipe(
+        return Effect.zipRight(waitForJoin(until), send).pipe(
           Effect.asVoid,
           Effect.mapError((cause) => ({ cause, isOutdated: before !== joins || join !== undefined })),
         )

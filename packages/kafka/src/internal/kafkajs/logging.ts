@@ -28,6 +28,9 @@ const quiet = 10_000
 /** Remembered lines, at most. */
 const maxRemembered = 100
 
+/** Said twice of each batch of a consumer. */
+export const isNoise = ({ log }: LogEntry): boolean => /^(?:Pausing|Resuming) fetching/.test(log.message)
+
 export const make = (): ((entry: LogEntry) => Effect.Effect<void>) => {
   const loggedAt = new Map<string, number>()
 
