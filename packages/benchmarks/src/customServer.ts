@@ -1,5 +1,5 @@
 /**
- * Takes custom activities and says after a while that all were added. Counts records by a word that each has once.
+ * Takes custom activities and says that all were added. Counts records by a word that each has once.
  * `GET /calls` tells how many calls there were since it was asked last, and the milliseconds from the first to the end of the last.
  *
  *     node customServer.js

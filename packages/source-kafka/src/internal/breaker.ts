@@ -21,22 +21,25 @@ export const make: Effect.Effect<Breaker> = Effect.map(Effect.makeLatch(true), (
   let isTrying = false
   let triedAt = Number.NEGATIVE_INFINITY
 
-  const trial = <A, E, R>(call: (isTrial: boolean) => Effect.Effect<A, E, R>) =>
-    Effect.ensuring(
-      call(true),
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        isTrying = false
-        triedAt = now
-      }),
-    )
-
   const run: Breaker["run"] = (call) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      if (!isOpen) return call(false)
-      const left = isTrying ? PAUSE : triedAt + PAUSE - now
-      if (left > 0) return Effect.zipRight(Effect.timeoutOption(closed.await, left), run(call))
-      isTrying = true
-      return trial(call)
+    Effect.suspend(() => {
+      // noted in the step that grants it, so that an interruption cannot keep the turn
+      let isTrial = false
+      const turn: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const left = isTrying ? PAUSE : triedAt + PAUSE - now
+        if (isOpen && left > 0) return Effect.zipRight(Effect.timeoutOption(closed.await, left), turn)
+        isTrial = isOpen
+        isTrying ||= isOpen
+        return Effect.void
+      })
+      return Effect.ensuring(
+        Effect.flatMap(turn, () => call(isTrial)),
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          if (!isTrial) return
+          isTrying = false
+          triedAt = now
+        }),
+      )
     })
 
   return {
