@@ -39,6 +39,13 @@ module.exports = {
       to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
     },
     {
+      name: "no-cycles-of-types",
+      comment: "A port that names its adapters, if only in types, cannot be read, or replaced, alone.",
+      severity: "error",
+      from: { path: "^packages/kafka/src/" },
+      to: { circular: true },
+    },
+    {
       name: "resolves",
       comment: "A missing module, or one that another package keeps to itself.",
       severity: "error",

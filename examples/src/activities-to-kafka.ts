@@ -18,7 +18,7 @@
  *     kafka: cannot write batch 6 of simulator/activities-to-kafka: another producer of this transactional id took over: stop (Fenced): …
  */
 import { Activities, Feed, Pipeline } from "@effect-marketo/core"
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { KafkaSink } from "@effect-marketo/sink-kafka"
 import { Main } from "@effect-marketo/sink-stdout"
 import { Config, Console, Effect, Layer, Stream } from "effect"
@@ -66,7 +66,7 @@ const program = Effect.gen(function* () {
   )
 })
 
-const Kafka = KafkaClient.layerConfig({ brokers: Config.array(Config.string(), "KAFKA_BROKERS") })
+const Kafka = KafkajsClient.layerConfig({ brokers: Config.array(Config.string(), "KAFKA_BROKERS") })
 const Sink = Layer.provideMerge(KafkaSink.layer({ topic, createTopics: true }), Kafka)
 
 program.pipe(Effect.provide([Connection.layer, Sink]), Main.runMain)

@@ -29,7 +29,7 @@
  */
 import { ApiLimits, Marketo } from "@effect-marketo/core"
 import * as NodeHttp from "@effect-marketo/core/NodeHttp"
-import { KafkaClient, type KafkaRecord, Partitioner } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient, type KafkaRecord, Partitioner } from "@effect-marketo/kafka"
 import { Simulator } from "@effect-marketo/simulator"
 import { Main } from "@effect-marketo/sink-stdout"
 import { CustomActivitySource, DeadLetter, Progress } from "@effect-marketo/source-kafka"
@@ -206,7 +206,7 @@ const marketo = Layer.unwrapEffect(
   ),
 ).pipe(Layer.provide([NodeHttp.layer, limits]))
 
-const kafka = KafkaClient.layerConfig({ brokers })
+const kafka = KafkajsClient.layerConfig({ brokers })
 
 const usage = [count, seconds].every((n) => Number.isSafeInteger(n) && n >= 0)
   ? Effect.void

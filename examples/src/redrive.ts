@@ -19,7 +19,7 @@
  *       only the beginning is there    0
  */
 import { parseArgs } from "node:util"
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { Main } from "@effect-marketo/sink-stdout"
 import { Redrive } from "@effect-marketo/source-kafka"
 import { Config, Console, DateTime, Effect, Option } from "effect"
@@ -121,6 +121,6 @@ const redrive = ({ dryRun, select }: Effect.Effect.Success<typeof settings>) =>
     )
   })
 
-const kafka = KafkaClient.layerConfig({ brokers: Config.array(Config.string(), "KAFKA_BROKERS") })
+const kafka = KafkajsClient.layerConfig({ brokers: Config.array(Config.string(), "KAFKA_BROKERS") })
 
 Main.runMain(Effect.flatMap(settings, (of) => Effect.provide(redrive(of), kafka)))

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { Broker } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Effect, Stream } from "effect"
@@ -79,7 +79,7 @@ describeWithOwnKafka("kafka-to-custom-activities and redrive", () => {
         assert.include(rowsOf(yield* source("0")), { ...nothingWrong, "in the topic, not committed before": 0 })
 
         const { "would be parked": toPark = 0, "would be redriven": open = 0 } = yield* redrive()
-        const kafka = yield* Effect.provide(KafkaClient.KafkaClient, KafkaClient.layer({ brokers }))
+        const kafka = yield* Effect.provide(KafkaClient.KafkaClient, KafkajsClient.layer({ brokers }))
         const parked = yield* Stream.runCount(kafka.read("custom-activities.parked"))
         assert.deepStrictEqual([toPark, open, parked], [0, 50, 50])
         assert.strictEqual(added + confirmed + open + parked, 5_000)

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { Broker } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Effect, Fiber, Stream } from "effect"
@@ -18,7 +18,7 @@ const until = (brokers: ReadonlyArray<string>, topic: string) =>
     const kafka = yield* KafkaClient.KafkaClient
     const count = Stream.runCount(kafka.read(topic)).pipe(Effect.orElseSucceed(() => 0)) // not made yet
     yield* Effect.repeat(Effect.delay(count, "100 millis"), { until: (records) => records > 0 })
-  }).pipe(Effect.provide(KafkaClient.layer({ brokers })))
+  }).pipe(Effect.provide(KafkajsClient.layer({ brokers })))
 
 describeWithOwnKafka("activities-to-kafka", () => {
   it.scopedLive("of two that are started the first ends as Fenced, and every activity is in the topic once", () =>

@@ -1,5 +1,5 @@
 /** Rate of the Kafka sink against a bare loop of kafkajs with the same transactions, and its memory. */
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { Broker } from "@effect-marketo/kafka-broker"
 import { Effect } from "effect"
 import type { Measured } from "./measured.js"
@@ -59,5 +59,5 @@ export const kafkaSink = (pages: number, rounds: number): Promise<string> =>
         ],
       )
       return `${rates}\n\n${memory}`
-    }).pipe(Effect.provide(KafkaClient.layer({ brokers })))
+    }).pipe(Effect.provide(KafkajsClient.layer({ brokers })))
   }).pipe(Effect.scoped, Effect.runPromise)

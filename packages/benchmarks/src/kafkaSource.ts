@@ -1,5 +1,5 @@
 /** Rate of the source: against the calls in flight with a server that takes its time, and against bare loops with one that does not. */
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { Broker } from "@effect-marketo/kafka-broker"
 import { Simulator } from "@effect-marketo/simulator"
 import { Array as Array_, Effect } from "effect"
@@ -147,5 +147,5 @@ export const kafkaSource = (count: number, rounds: number): Promise<string> =>
         ],
       )
       return `${lanes}\n\n${loops}`
-    }).pipe(Effect.provide(KafkaClient.layer({ brokers })))
+    }).pipe(Effect.provide(KafkajsClient.layer({ brokers })))
   }).pipe(Effect.scoped, Effect.runPromise)

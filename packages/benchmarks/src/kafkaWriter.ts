@@ -4,7 +4,7 @@
  *     node kafkaWriter.js BROKERS TOPIC PAGES PAGES_A_TRANSACTION
  */
 import { Checkpoint } from "@effect-marketo/core"
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkajsClient } from "@effect-marketo/kafka"
 import { KafkaSink } from "@effect-marketo/sink-kafka"
 import { Chunk, DateTime, Effect } from "effect"
 import { pages } from "./kafkaPages.js"
@@ -55,6 +55,6 @@ const program = Effect.gen(function* () {
 await program.pipe(
   Effect.flatMap((write) => Effect.promise(() => measure(() => Effect.runPromise(Effect.orDie(write()))))),
   Effect.scoped,
-  Effect.provide(KafkaClient.layer({ brokers: brokers.split(",") })),
+  Effect.provide(KafkajsClient.layer({ brokers: brokers.split(",") })),
   Effect.runPromise,
 )

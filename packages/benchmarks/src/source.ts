@@ -5,7 +5,7 @@
  */
 import { Marketo } from "@effect-marketo/core"
 import * as NodeHttp from "@effect-marketo/core/NodeHttp"
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkajsClient } from "@effect-marketo/kafka"
 import { CustomActivitySource, Progress } from "@effect-marketo/source-kafka"
 import { Deferred, Effect, Layer, Logger, LogLevel, ManagedRuntime, Redacted, Stream } from "effect"
 import { measure } from "./measured.js"
@@ -21,7 +21,7 @@ const live = Layer.mergeAll(
     instance: "bench",
     limits: { calls: 1_000_000, concurrent: 10 },
   }).pipe(Layer.provide(NodeHttp.layer)),
-  KafkaClient.layer({ brokers: brokers.split(",") }),
+  KafkajsClient.layer({ brokers: brokers.split(",") }),
 )
 
 const source = CustomActivitySource.stream({

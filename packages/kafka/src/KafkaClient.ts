@@ -1,125 +1,20 @@
 /**
- * A Kafka cluster as an Effect service: producers, transactions, reading, committable consumption, topics.
- *
- * @example
- * import { KafkaClient } from "@effect-marketo/kafka"
- * import { Config, Effect } from "effect"
- *
- * const KafkaLive = KafkaClient.layerConfig({
- *   brokers: Config.array(Config.string(), "KAFKA_BROKERS"),
- *   sasl: {
- *     mechanism: Config.succeed("scram-sha-512" as const),
- *     username: Config.string("KAFKA_USER"),
- *     password: Config.redacted("KAFKA_PASSWORD")
- *   },
- *   tls: Config.succeed(true)
- * })
- *
- * export const program = Effect.gen(function* () {
- *   const client = yield* KafkaClient.KafkaClient
- *   const producer = yield* client.transactionalProducer({ transactionalId: "example" })
- *   yield* producer.transaction((transaction) =>
- *     transaction.send({ topic: "greetings", partition: 0 }, [{ key: "en", value: "hello" }])
- *   )
- * }).pipe(Effect.scoped, Effect.provide(KafkaLive))
+ * A Kafka cluster as an Effect service: producers, transactions, reading, committable consumption, topics. This is the
+ * port alone: `KafkajsClient` is a real cluster behind it, `MemoryClient` one for tests.
  *
  * @since 0.1.0
  */
-import type { Socket } from "node:net"
-import type { ConnectionOptions } from "node:tls"
-import * as Config from "effect/Config"
-import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Consumer from "./Consumer.js"
-import { checkOptions } from "./internal/checkOptions.js"
-import * as kafkajs from "./internal/kafkajs/client.js"
-import * as memory from "./internal/memory.js"
 import type { KafkaError } from "./KafkaError.js"
 import type { ConsumerRecord, TopicPartition } from "./KafkaRecord.js"
 import type { Producer, TransactionalProducer } from "./Producer.js"
 import type { NewTopic, Topic, TopicConfig } from "./Topic.js"
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Sasl {
-  readonly mechanism: "plain" | "scram-sha-256" | "scram-sha-512"
-  readonly username: string
-  readonly password: Redacted.Redacted
-}
-
-/**
- * Certificates and keys are PEM texts.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Tls {
-  /** The authority of the brokers' certificates. Default: those that Node trusts. */
-  readonly ca?: string | undefined
-  /** This client's own certificate, where brokers ask for one, with its `key`. */
-  readonly cert?: string | undefined
-  readonly key?: Redacted.Redacted | undefined
-  readonly passphrase?: Redacted.Redacted | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Options {
-  /** `host:port` of some brokers of the cluster; the others are learnt from them. */
-  readonly brokers: ReadonlyArray<string>
-  /** Names this program in the brokers' logs and quotas, and the groups of `read`. Default: `"effect-marketo"`. */
-  readonly clientId?: string | undefined
-  readonly sasl?: Sasl | undefined
-  /** Default: false. */
-  readonly tls?: boolean | Tls | undefined
-  /** Limit on one connection and on signing in, after which another one of the brokers is asked. Default: 10 seconds. */
-  readonly connectTimeout?: Duration.Duration | undefined
-  /** Limit on one answer, of a commit too. Default: 30 seconds. */
-  readonly requestTimeout?: Duration.Duration | undefined
-  /**
-   * Limit on what happens before records flow: on building the layer, on making a producer, on looking at and making topics.
-   * Default: 30 seconds.
-   */
-  readonly startTimeout?: Duration.Duration | undefined
-  /**
-   * How long a send is tried again while brokers are away; in a transaction not longer than that may take. Default: 2 minutes.
-   */
-  readonly deliveryTimeout?: Duration.Duration | undefined
-}
-
-/**
- * Opens a connection, as `net.connect` and `tls.connect` do, and calls `onConnect` when it is open (and secure).
- *
- * @since 0.1.0
- * @category models
- */
-export type SocketFactory = (to: {
-  readonly host: string
-  readonly port: number
-  /** Undefined without TLS. */
-  readonly tls: ConnectionOptions | undefined
-  readonly onConnect: () => void
-}) => Socket
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Transport {
-  /** The way to the brokers, such as through a proxy. Default: directly. */
-  readonly socketFactory?: SocketFactory | undefined
-}
 
 /**
  * @since 0.1.0
@@ -194,41 +89,3 @@ export interface Service {
  * @category tags
  */
 export class KafkaClient extends Context.Tag("@effect-marketo/kafka/KafkaClient")<KafkaClient, Service>() {}
-
-/**
- * Over kafkajs. Building it asks the brokers once: what is wrong with the address, TLS or signing in is an error here, within
- * `startTimeout`.
- *
- * @since 0.1.0
- * @category layers
- */
-export const layer = (options: Options, transport: Transport = {}): Layer.Layer<KafkaClient, KafkaError> =>
-  Layer.effect(
-    KafkaClient,
-    Effect.zipRight(
-      checkOptions(options),
-      Effect.suspend(() => kafkajs.make(options, transport)),
-    ),
-  )
-
-/**
- * The same from the program's own `Config`s.
- *
- * @since 0.1.0
- * @category layers
- */
-export const layerConfig = (
-  options: Config.Config.Wrap<Options>,
-  transport: Transport = {},
-): Layer.Layer<KafkaClient, KafkaError | ConfigError> =>
-  Layer.unwrapEffect(Effect.map(Config.unwrap<Options>(options), (read) => layer(read, transport)))
-
-/**
- * Topics and transactions in memory, for tests of programs: readers see what is committed, a newer producer of a
- * transactional id fences the older one, transactions expire by the `Clock`, and records over `max.message.bytes` are
- * refused. Topics must be created. There are no groups: `consume` fails. Each build of the layer is a cluster of its own.
- *
- * @since 0.1.0
- * @category layers
- */
-export const layerMemory: Layer.Layer<KafkaClient> = Layer.sync(KafkaClient, memory.make)

@@ -1,11 +1,17 @@
 /** Reading a topic as a member of a group. */
 export * as Consumer from "./Consumer.js"
-/** A Kafka cluster as a service. */
+/** A Kafka cluster as a service: the port. */
 export * as KafkaClient from "./KafkaClient.js"
 /** How Kafka fails. */
 export * as KafkaError from "./KafkaError.js"
+/** The service over kafkajs. */
+export * as KafkajsClient from "./KafkajsClient.js"
+/** How to reach a cluster with kafkajs. */
+export * as KafkajsOptions from "./KafkajsOptions.js"
 /** Records and where they are. */
 export * as KafkaRecord from "./KafkaRecord.js"
+/** The service in memory, for tests. */
+export * as MemoryClient from "./MemoryClient.js"
 /** Which partition a key belongs to. */
 export * as Partitioner from "./Partitioner.js"
 /** Writing to topics, in transactions too. */

@@ -4,7 +4,7 @@ import { assert, it } from "@effect/vitest"
 import { Broker } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Effect, Schedule } from "effect"
-import { KafkaClient, type KafkaError, type KafkaRecord, type Producer } from "../src/index.js"
+import { KafkaClient, type KafkaError, KafkajsClient, type KafkaRecord, type Producer } from "../src/index.js"
 import { onEach } from "./consumerKit.js"
 import { fresh, newTopic, read, record, text } from "./contract.js"
 
@@ -90,7 +90,7 @@ describeWithOwnKafka("three nodes", () => {
           const inOrder = records.filter((each) => each.partition === partition).map((each) => Number(text(each)))
           assert.isTrue(inOrder.every((value, index) => value > (inOrder[index - 1] ?? -1)))
         }
-      }).pipe(Effect.provide(KafkaClient.layer({ brokers: cluster.brokers })))
+      }).pipe(Effect.provide(KafkajsClient.layer({ brokers: cluster.brokers })))
     }),
   )
 })

@@ -1,5 +1,5 @@
 import { afterAll, assert, beforeAll, it } from "@effect/vitest"
-import { type Consumer, KafkaClient } from "@effect-marketo/kafka"
+import { type Consumer, KafkaClient, KafkajsClient, type KafkajsOptions } from "@effect-marketo/kafka"
 import { Broker, type BrokerError } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Context, Deferred, Duration, Effect, Exit, Layer, Option, Schedule, Scope } from "effect"
@@ -7,8 +7,8 @@ import kafkajs from "kafkajs"
 import { fill, Ledger, member, onEach, quick, unique, until, workThrough } from "./consumerKit.js"
 import { api, make } from "./faults.js"
 
-const connect = (cluster: Broker.Service, clientId?: string, transport?: KafkaClient.Transport) =>
-  KafkaClient.layer({ brokers: cluster.brokers, requestTimeout: Duration.seconds(5), clientId }, transport)
+const connect = (cluster: Broker.Service, clientId?: string, transport?: KafkajsOptions.Transport) =>
+  KafkajsClient.layer({ brokers: cluster.brokers, requestTimeout: Duration.seconds(5), clientId }, transport)
 
 const withAdmin = <A>(cluster: Broker.Service, use: (admin: kafkajs.Admin) => Promise<A>) =>
   Effect.promise(async () => {
@@ -130,7 +130,7 @@ describeWithOwnKafka("consuming from three nodes", () => {
         if (key === api.JoinGroup && working.size === 2) Deferred.unsafeDone(joining, Effect.void)
         return undefined
       })
-      const join = (name: string, work: Effect.Effect<unknown>, transport?: KafkaClient.Transport) =>
+      const join = (name: string, work: Effect.Effect<unknown>, transport?: KafkajsOptions.Transport) =>
         member({ topic, groupId: topic, ...quick }, (batch) =>
           Effect.gen(function* () {
             const values = Array.from(batch.records, ({ value }) => `${Option.getOrNull(value)}`)

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { Broker } from "@effect-marketo/kafka-broker"
 import { describeWithKafka, describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Duration, Effect, Stream } from "effect"
@@ -17,7 +17,7 @@ describeWithKafka("consuming what cannot be consumed", (brokers) => {
           .pipe(Stream.runDrain, Effect.flip, Effect.timeout("15 seconds"))
         assert.strictEqual(error.reason, reason)
         assert.match(error.message, words)
-      }).pipe(Effect.provide(KafkaClient.layer({ brokers }))),
+      }).pipe(Effect.provide(KafkajsClient.layer({ brokers }))),
     )
 
   refuses("a topic that does not exist", { topic: "nowhere" }, "UnknownTopic", /no topic nowhere/)
@@ -52,7 +52,7 @@ describeWithOwnKafka("consuming, when the broker dies", () => {
         settings: { "broker.session.timeout.ms": 1000, "broker.heartbeat.interval.ms": 100 },
       })
       const topic = "outage"
-      const kafka = KafkaClient.layer({ brokers: broker.brokers, requestTimeout: Duration.seconds(5) })
+      const kafka = KafkajsClient.layer({ brokers: broker.brokers, requestTimeout: Duration.seconds(5) })
       yield* fill(topic, 4, 8000).pipe(Effect.provide(kafka))
       const ledger = new Ledger()
       const losses = new Losses()

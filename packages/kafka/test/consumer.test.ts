@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Consumer, KafkaClient } from "@effect-marketo/kafka"
+import { type Consumer, KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Chunk, Deferred, Duration, Effect, Fiber, Option, Schedule, Stream } from "effect"
 import { fill, Ledger, Losses, member, quick, unique, until, workThrough } from "./consumerKit.js"
@@ -18,7 +18,7 @@ const next = (options: Consumer.Options) =>
   )
 
 describeWithKafka("consuming", (brokers) => {
-  const layer = KafkaClient.layer({ brokers })
+  const layer = KafkajsClient.layer({ brokers })
   // they wait most of the time, each in a group and a topic of its own
   describe.concurrent("as a member of a group", () => {
     it.scopedLive("gives every record once, and goes on where the group has committed", () =>
@@ -248,7 +248,7 @@ describeWithKafka("consuming", (brokers) => {
               yield* workThrough(batch, (records) => Effect.sync(() => ledger.add(records)))
             } else batch.claim(10)
           }),
-        ).pipe(Effect.provide(KafkaClient.layer({ brokers }, silent)), Effect.forkScoped)
+        ).pipe(Effect.provide(KafkajsClient.layer({ brokers }, silent)), Effect.forkScoped)
         const batch = yield* Deferred.await(held)
         yield* Effect.sleep("5 seconds")
         isSilent = false
@@ -272,7 +272,7 @@ describeWithKafka("consuming", (brokers) => {
             return workThrough(batch, (records) => Effect.sync(() => ledger.add(records)))
           }),
           until(() => ledger.size === 300),
-        ).pipe(Effect.provide(KafkaClient.layer({ brokers }, cutting)))
+        ).pipe(Effect.provide(KafkajsClient.layer({ brokers }, cutting)))
         assert.isAbove(cuts, 1)
         assert.strictEqual(losses.count, 0)
         assert.strictEqual(ledger.repeated, 0)
@@ -290,7 +290,7 @@ describeWithKafka("consuming", (brokers) => {
           if (key === api.JoinGroup) joins++
           return key === api.Fetch && ledger.size > 0 && swallowed++ === 0 ? "lose" : undefined
         })
-        const kafka = KafkaClient.layer({ brokers, requestTimeout: Duration.seconds(2) }, swallowing)
+        const kafka = KafkajsClient.layer({ brokers, requestTimeout: Duration.seconds(2) }, swallowing)
         const options = { topic, groupId: topic, ...quick }
         yield* Effect.gen(function* () {
           yield* member(options, (batch) =>

@@ -1,7 +1,7 @@
 /**
  * Members of consumer groups for tests.
  */
-import { type Consumer, KafkaClient, type KafkaRecord } from "@effect-marketo/kafka"
+import { type Consumer, KafkaClient, KafkajsClient, type KafkaRecord } from "@effect-marketo/kafka"
 import { Chunk, Effect, Option, Schedule, Stream } from "effect"
 
 export const unique = (name: string) => `${name}-${Math.random().toString(36).slice(2)}`
@@ -20,7 +20,7 @@ export const onEach = (brokers: ReadonlyArray<string>, topic: string) =>
     (broker) =>
       Effect.flatMap(KafkaClient.KafkaClient, (kafka) =>
         Effect.repeat(kafka.topic(topic), { until: Option.isSome }),
-      ).pipe(Effect.provide(KafkaClient.layer({ brokers: [broker] }))),
+      ).pipe(Effect.provide(KafkajsClient.layer({ brokers: [broker] }))),
     { concurrency: "unbounded", discard: true },
   )
 

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Deferred, Duration, Effect, Fiber, Logger, LogLevel, Stream } from "effect"
-import { KafkaClient, type KafkaRecord } from "../src/index.js"
+import { KafkaClient, KafkajsClient, type KafkajsOptions, type KafkaRecord } from "../src/index.js"
 import { expectRead, fresh, newTopic, read, reasonOf, record, send, text } from "./contract.js"
 import { api, type Fault, make } from "./faults.js"
 
@@ -29,7 +29,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
     fault: () => Fault,
     limits: Partial<Record<"requestTimeout" | "startTimeout" | "deliveryTimeout", Duration.Duration>> = {},
   ) =>
-    KafkaClient.layer(
+    KafkajsClient.layer(
       { brokers, ...limits },
       make((key) => (key === apiKey ? fault() : undefined)),
     )
@@ -240,7 +240,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
         )
         assert.strictEqual(reason, "Fenced")
         assert.deepStrictEqual(yield* read(topic), [])
-      }).pipe(Effect.provide(KafkaClient.layer({ brokers }))),
+      }).pipe(Effect.provide(KafkajsClient.layer({ brokers }))),
     )
   }
 
@@ -257,11 +257,11 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
       )
       assert.strictEqual(reason, "Fenced")
       assert.deepStrictEqual(yield* read(topic), [])
-    }).pipe(Effect.provide(KafkaClient.layer({ brokers }))),
+    }).pipe(Effect.provide(KafkajsClient.layer({ brokers }))),
   )
 
   /** A client to whose brokers every connection is cut after `cut()`. */
-  const severed = (limits: Omit<KafkaClient.Options, "brokers">) => {
+  const severed = (limits: Omit<KafkajsOptions.Options, "brokers">) => {
     let isCut = false
     return {
       cut: () => {
@@ -270,7 +270,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
       mend: () => {
         isCut = false
       },
-      layer: KafkaClient.layer(
+      layer: KafkajsClient.layer(
         { brokers, ...limits },
         make(() => (isCut ? "before" : undefined)),
       ),
@@ -342,7 +342,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
         ),
       )
       assert.deepStrictEqual([error.reason, error.index], ["RecordTooLarge", 300])
-    }).pipe(Effect.provide(KafkaClient.layer({ brokers }))),
+    }).pipe(Effect.provide(KafkajsClient.layer({ brokers }))),
   )
 
   it.scopedLive("a read goes on after its connection was cut, and gives each record once", () =>
@@ -385,7 +385,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
         )
         assert.isBelow(transport.received - before, 6_000_000)
         assert.isBelow(Duration.toMillis(time), 15_000)
-      }).pipe(Effect.provide(KafkaClient.layer({ brokers }, transport)))
+      }).pipe(Effect.provide(KafkajsClient.layer({ brokers }, transport)))
     }),
   )
 
@@ -419,7 +419,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
           const producer = yield* client.transactionalProducer({ transactionalId: fresh("id") })
           yield* producer.transaction((transaction) => send(transaction, topic, ["the contents"]))
           return topic
-        }).pipe(Effect.provide(KafkaClient.layer({ brokers })))
+        }).pipe(Effect.provide(KafkajsClient.layer({ brokers })))
         const transact = Effect.gen(function* () {
           const client = yield* KafkaClient.KafkaClient
           const producer = yield* client.transactionalProducer({ transactionalId: fresh("id") })
@@ -428,7 +428,7 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
             yield* producer.transaction((transaction) => send(transaction, topic, ["the contents"]))
           }
         })
-        const healthy = yield* logged(Effect.scoped(Effect.provide(transact, KafkaClient.layer({ brokers }))))
+        const healthy = yield* logged(Effect.scoped(Effect.provide(transact, KafkajsClient.layer({ brokers }))))
         assert.isNotEmpty(healthy)
         assert.deepStrictEqual(
           healthy.filter(([level]) => level !== "DEBUG"),

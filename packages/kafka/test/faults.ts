@@ -1,6 +1,6 @@
 /** A way to the broker that fails when it is told to: by the kind of the request that is written. */
 import * as net from "node:net"
-import type { KafkaClient } from "../src/index.js"
+import type { KafkajsOptions } from "../src/index.js"
 
 /** Kafka's API keys. */
 export const api = {
@@ -27,10 +27,10 @@ const isAnswerTo = (number: number, answers: Buffer): boolean => {
   return false
 }
 
-export const make = (faultOf: (apiKey: number) => Fault): Required<KafkaClient.Transport> & { received: number } => {
+export const make = (faultOf: (apiKey: number) => Fault): Required<KafkajsOptions.Transport> & { received: number } => {
   const transport = {
     received: 0,
-    socketFactory: ({ host, onConnect, port }: Parameters<KafkaClient.SocketFactory>[0]) => {
+    socketFactory: ({ host, onConnect, port }: Parameters<KafkajsOptions.SocketFactory>[0]) => {
       const socket = net.connect({ host, port }, onConnect)
       socket.on("data", (bytes) => {
         transport.received += bytes.length

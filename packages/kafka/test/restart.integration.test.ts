@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Broker } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Effect, Fiber } from "effect"
-import { KafkaClient } from "../src/index.js"
+import { KafkaClient, KafkajsClient } from "../src/index.js"
 import { expectRead, fresh, newTopic, send } from "./contract.js"
 
 describeWithOwnKafka("a broker that is restarted", () => {
@@ -39,7 +39,7 @@ describeWithOwnKafka("a broker that is restarted", () => {
         yield* expectRead(plain, ["a", "b"])
         yield* expectRead(transactional, ["a", "b", "d", "c"])
         assert.strictEqual(yield* send(producer, plain, ["c"]), 2n)
-      }).pipe(Effect.provide(KafkaClient.layer({ brokers: broker.brokers })))
+      }).pipe(Effect.provide(KafkajsClient.layer({ brokers: broker.brokers })))
     }),
   )
 })

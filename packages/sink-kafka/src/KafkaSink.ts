@@ -10,12 +10,12 @@
  * activity that Marketo itself returns on two pages is there twice: the header `marketo-guid` tells.
  *
  * @example
- * import { KafkaClient } from "@effect-marketo/kafka"
+ * import { KafkajsClient } from "@effect-marketo/kafka"
  * import { KafkaSink } from "@effect-marketo/sink-kafka"
  * import { Layer } from "effect"
  *
  * export const sink = KafkaSink.layer({ topic: "marketo.activities", compression: "gzip" }).pipe(
- *   Layer.provide(KafkaClient.layer({ brokers: ["kafka-1:9092", "kafka-2:9092"] }))
+ *   Layer.provide(KafkajsClient.layer({ brokers: ["kafka-1:9092", "kafka-2:9092"] }))
  * )
  *
  * @since 0.1.0

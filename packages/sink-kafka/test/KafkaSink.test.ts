@@ -1,7 +1,7 @@
 /** What does not need a broker: in memory, under the test's clock. */
 import { assert, describe, it } from "@effect/vitest"
 import type { ActivitySink, SinkError } from "@effect-marketo/core"
-import { KafkaClient, KafkaError, Partitioner, type Producer } from "@effect-marketo/kafka"
+import { KafkaClient, KafkaError, MemoryClient, Partitioner, type Producer } from "@effect-marketo/kafka"
 import { KafkaSink, RecordTooLarge } from "@effect-marketo/sink-kafka"
 import { SinkSuite } from "@effect-marketo/sink-testing"
 import {
@@ -31,7 +31,7 @@ const textsOf = ({ records }: ActivitySink.Batch) => Chunk.toReadonlyArray(recor
 
 /** A cluster in memory with a topic `activities` of four partitions. */
 const cluster = Effect.gen(function* () {
-  const client = Context.get(yield* Layer.build(KafkaClient.layerMemory), KafkaClient.KafkaClient)
+  const client = Context.get(yield* Layer.build(MemoryClient.layer), KafkaClient.KafkaClient)
   yield* client.createTopic({ name: "activities", partitions: 4 })
   return client
 })
@@ -256,7 +256,7 @@ describe("the start", () => {
         createTopics: Config.succeed(true),
         unavailableFor: Config.duration("PATIENCE"),
       }
-      const client = yield* Effect.map(Layer.build(KafkaClient.layerMemory), Context.get(KafkaClient.KafkaClient))
+      const client = yield* Effect.map(Layer.build(MemoryClient.layer), Context.get(KafkaClient.KafkaClient))
       yield* Layer.build(KafkaSink.layerConfig(options)).pipe(
         Effect.provideService(KafkaClient.KafkaClient, client),
         Effect.withConfigProvider(

@@ -1,7 +1,7 @@
 /** What only a broker can tell: transactions, fencing, and connections that break. */
 import { assert, it } from "@effect/vitest"
 import type { ActivitySink } from "@effect-marketo/core"
-import { KafkaClient, Partitioner } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient, type KafkajsOptions, Partitioner } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { KafkaSink, RecordTooLarge } from "@effect-marketo/sink-kafka"
 import { SinkSuite } from "@effect-marketo/sink-testing"
@@ -18,8 +18,8 @@ const batch = (sequence: number): ActivitySink.Batch =>
 const batches = (until: number) => Array.from({ length: until }, (_, i) => batch(i + 1))
 
 describeWithKafka("KafkaSink on a broker", (brokers) => {
-  const connect = (transport?: KafkaClient.Transport) =>
-    Effect.map(Layer.build(KafkaClient.layer({ brokers }, transport)), (context) =>
+  const connect = (transport?: KafkajsOptions.Transport) =>
+    Effect.map(Layer.build(KafkajsClient.layer({ brokers }, transport)), (context) =>
       following(Context.get(context, KafkaClient.KafkaClient)),
     )
 

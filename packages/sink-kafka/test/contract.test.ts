@@ -1,4 +1,4 @@
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient, MemoryClient } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { KafkaSink } from "@effect-marketo/sink-kafka"
 import { SinkSuite } from "@effect-marketo/sink-testing"
@@ -22,8 +22,8 @@ const harness = <E>(kafka: Layer.Layer<KafkaClient.KafkaClient, E>) =>
     }
   })
 
-SinkSuite.suite({ name: "KafkaSink in memory", harness: harness(KafkaClient.layerMemory), rounds: 60 })
+SinkSuite.suite({ name: "KafkaSink in memory", harness: harness(MemoryClient.layer), rounds: 60 })
 
 describeWithKafka("KafkaSink", (brokers) => {
-  SinkSuite.suite({ name: "on a broker", harness: harness(KafkaClient.layer({ brokers })), rounds: 4 })
+  SinkSuite.suite({ name: "on a broker", harness: harness(KafkajsClient.layer({ brokers })), rounds: 4 })
 })

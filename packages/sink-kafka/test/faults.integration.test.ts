@@ -1,6 +1,6 @@
 /** Brokers of its own: one that goes away and comes back, and one that asks who you are. */
 import { assert, it } from "@effect/vitest"
-import { KafkaClient, type KafkaError } from "@effect-marketo/kafka"
+import { KafkaClient, type KafkaError, KafkajsClient, type KafkajsOptions } from "@effect-marketo/kafka"
 import { Broker } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { KafkaSink } from "@effect-marketo/sink-kafka"
@@ -12,8 +12,8 @@ import { following, readAll, textOf } from "./support/kafka.js"
 const subscription = { instance: "123-ABC-456", name: "all" }
 const quiet = Logger.minimumLogLevel(LogLevel.None)
 
-const connect = (options: KafkaClient.Options) =>
-  Effect.map(Layer.build(KafkaClient.layer(options)), (context) =>
+const connect = (options: KafkajsOptions.Options) =>
+  Effect.map(Layer.build(KafkajsClient.layer(options)), (context) =>
     following(Context.get(context, KafkaClient.KafkaClient)),
   )
 

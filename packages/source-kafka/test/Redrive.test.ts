@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { KafkaClient, KafkaError, type KafkaRecord } from "@effect-marketo/kafka"
+import { KafkaClient, KafkaError, type KafkaRecord, MemoryClient } from "@effect-marketo/kafka"
 import { DeadLetter, Redrive } from "@effect-marketo/source-kafka"
 import { Chunk, DateTime, Effect, Option, Stream, TestClock } from "effect"
 
@@ -80,7 +80,7 @@ describe("Redrive", () => {
       const again = yield* Redrive.run(redrive)
       assert.deepStrictEqual([again.letters, again.redriven, again.doneBefore], [700, 0, 700])
       assert.strictEqual((yield* read(topic)).length, 700)
-    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+    }).pipe(Effect.provide(MemoryClient.layer)),
   )
 
   it.effect("a dry run says the same and writes nothing", () =>
@@ -90,7 +90,7 @@ describe("Redrive", () => {
       assert.deepStrictEqual([summary.redriven, summary.parked], [1, 1])
       assert.deepStrictEqual([yield* read(topic), yield* read(parking)], [[], []])
       assert.strictEqual((yield* read(dead)).length, 2)
-    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+    }).pipe(Effect.provide(MemoryClient.layer)),
   )
 
   it.effect("says what becomes of the letters of each code and type, and a dry run says the same", () =>
@@ -126,7 +126,7 @@ describe("Redrive", () => {
           again[name],
         )
       }
-    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+    }).pipe(Effect.provide(MemoryClient.layer)),
   )
 
   it.effect("past the cap they are parked as they are, once", () =>
@@ -138,7 +138,7 @@ describe("Redrive", () => {
       const parked = yield* read(parking)
       assert.deepStrictEqual(values(parked), ["v1", "v2"])
       assert.isTrue(parked.every((one) => Option.isSome(DeadLetter.fromRecord(one))))
-    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+    }).pipe(Effect.provide(MemoryClient.layer)),
   )
 
   it.effect("selects by code, type and time; what is in doubt only when asked, what is cut never", () =>
@@ -164,7 +164,7 @@ describe("Redrive", () => {
       assert.strictEqual(yield* select({ from: DateTime.unsafeMake(1_001) }), 0)
       assert.strictEqual(yield* select({ until: DateTime.unsafeMake(1_000) }), 0)
       assert.strictEqual(yield* select({ codes: ["1004"], activityTypeIds: [100_001] }), 2)
-    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+    }).pipe(Effect.provide(MemoryClient.layer)),
   )
 
   it.effect("stopped between any two of its writes it has done each letter wholly or not at all", () =>
@@ -193,7 +193,7 @@ describe("Redrive", () => {
       }
       assert.strictEqual((yield* read(topic)).length, 800)
       assert.strictEqual((yield* read(parking)).length, 100)
-    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+    }).pipe(Effect.provide(MemoryClient.layer)),
   )
 
   it.effect("a transaction has 300 letters at most, and some megabytes", () =>
@@ -233,7 +233,7 @@ describe("Redrive", () => {
       )
       assert.isTrue(sizes.every(({ bytes, letters }) => letters <= 300 && bytes < 5_100_000))
       assert.isBelow(sizes.length, 8)
-    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+    }).pipe(Effect.provide(MemoryClient.layer)),
   )
 
   for (const maxAttempts of [0, 1.5, Number.NaN]) {
@@ -243,7 +243,7 @@ describe("Redrive", () => {
         const error = yield* Effect.flip(Redrive.run({ ...redrive, maxAttempts }))
         assert.include(error.message, `maxAttempts must be a whole number of at least 1, not ${maxAttempts}`)
         assert.strictEqual((yield* read(topic)).length, 0)
-      }).pipe(Effect.provide(KafkaClient.layerMemory)),
+      }).pipe(Effect.provide(MemoryClient.layer)),
     )
   }
 
@@ -251,6 +251,6 @@ describe("Redrive", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(Redrive.run({ ...redrive, deadLetterTopic: "nowhere" }))
       assert.include(error.message, "there is no topic nowhere")
-    }).pipe(Effect.provide(KafkaClient.layerMemory)),
+    }).pipe(Effect.provide(MemoryClient.layer)),
   )
 })

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { CustomActivitySource, DeadLetter, Progress, Redrive } from "@effect-marketo/source-kafka"
 import { Chunk, Clock, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
@@ -27,7 +27,7 @@ const source = (
 ) => CustomActivitySource.stream({ ...quick, ...options, topic, groupId: topic, deadLetterTopic: dead })
 
 describeWithKafka("a source on a broker", (brokers) => {
-  const kafka = KafkaClient.layer({ brokers })
+  const kafka = KafkajsClient.layer({ brokers })
   const layer = (options: Parameters<typeof marketo>[0] = {}) => Layer.mergeAll(kafka, quiet, marketo(options))
 
   it.scopedLive(

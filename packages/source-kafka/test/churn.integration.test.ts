@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Simulator } from "@effect-marketo/simulator"
 import { CustomActivitySource, Progress } from "@effect-marketo/source-kafka"
@@ -16,7 +16,7 @@ const letters = (topic: string) =>
   Effect.flatMap(KafkaClient.KafkaClient, (client) => Effect.map(Stream.runCollect(client.read(topic)), Chunk.size))
 
 describeWithKafka("a source", (brokers) => {
-  const kafka = KafkaClient.layer({ brokers })
+  const kafka = KafkajsClient.layer({ brokers })
 
   const executed: Fault = { fault: "cut", executed: true, match, every: 89 }
   // with those, three of a hundred calls

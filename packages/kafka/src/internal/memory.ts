@@ -200,7 +200,7 @@ export const make = (): Service => {
       Stream.fail(
         new KafkaError({
           reason: "Misconfigured",
-          description: "KafkaClient.layerMemory has no consumer groups: use a broker, as KafkaClient.layer does",
+          description: "MemoryClient has no consumer groups: use a broker, as KafkajsClient.layer does",
         }),
       ),
     read: (topic, partition) =>

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { EventEmitter, once } from "node:events"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { Simulator } from "@effect-marketo/simulator"
 import { Context, Effect, Fiber, Layer, Random, type Scope } from "effect"
 import { build } from "esbuild"
@@ -168,7 +168,7 @@ export const chaos = ({
       yield* Layer.build(Simulator.layerServer({ activities, limits })),
       Simulator.Simulator,
     )
-    const client = Context.get(yield* Layer.build(KafkaClient.layer({ brokers })), KafkaClient.KafkaClient)
+    const client = Context.get(yield* Layer.build(KafkajsClient.layer({ brokers })), KafkaClient.KafkaClient)
     const prefix = unique()
     const topic = `${prefix}-activities`
     yield* client.createTopic({ name: topic, partitions: 4 })

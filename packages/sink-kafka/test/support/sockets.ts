@@ -1,6 +1,6 @@
 /** Connections to the brokers with a fault at a request of our choice. */
 import * as net from "node:net"
-import type { KafkaClient } from "@effect-marketo/kafka"
+import type { KafkajsOptions } from "@effect-marketo/kafka"
 
 /** Numbers of Kafka's requests. */
 export const api = { Produce: 0, EndTxn: 26 } as const
@@ -11,7 +11,7 @@ export interface Fault {
   readonly do: "cut before" | "cut after" | { readonly delay: number }
 }
 
-export interface Sockets extends KafkaClient.Transport {
+export interface Sockets extends KafkajsOptions.Transport {
   /** The next request of this kind, on whatever connection. */
   readonly next: (fault: Fault) => void
   /** Whether the fault has happened. */

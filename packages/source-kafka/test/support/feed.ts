@@ -2,7 +2,7 @@
  * A group's member that a test leads: the partitions of a topic in memory, one batch each, handed out, taken away and watched.
  * The real one is tested in the package `kafka`; this one has no heartbeats, so that hours pass in no time.
  */
-import { type Consumer, KafkaClient } from "@effect-marketo/kafka"
+import { type Consumer, KafkaClient, MemoryClient } from "@effect-marketo/kafka"
 import { Chunk, Clock, Context, Effect, Layer, Mailbox, Option, Stream } from "effect"
 
 export interface Event {
@@ -114,4 +114,4 @@ export const layer: Layer.Layer<Feed | KafkaClient.KafkaClient> = Layer.effectCo
     yield* Clock.currentTimeMillis
     return Context.make(Feed, feed).pipe(Context.add(KafkaClient.KafkaClient, { ...memory, consume }))
   }),
-).pipe(Layer.provide(KafkaClient.layerMemory))
+).pipe(Layer.provide(MemoryClient.layer))

@@ -5,7 +5,7 @@
 import { writeSync } from "node:fs"
 import { Marketo } from "@effect-marketo/core"
 import * as NodeHttp from "@effect-marketo/core/NodeHttp"
-import { KafkaClient } from "@effect-marketo/kafka"
+import { KafkajsClient } from "@effect-marketo/kafka"
 import { CustomActivitySource } from "@effect-marketo/source-kafka"
 import { Effect, Layer, Logger, Redacted, Stream } from "effect"
 import { member } from "./kit.js"
@@ -31,7 +31,7 @@ await CustomActivitySource.stream({
 }).pipe(
   Stream.runForEach((progress) => Effect.sync(() => writeSync(1, `${JSON.stringify(progress)}\n`))),
   Effect.provide(
-    Layer.merge(Layer.provide(marketo, NodeHttp.layer), KafkaClient.layer({ brokers: brokers.split(",") })).pipe(
+    Layer.merge(Layer.provide(marketo, NodeHttp.layer), KafkajsClient.layer({ brokers: brokers.split(",") })).pipe(
       Layer.provideMerge(Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger))),
     ),
   ),

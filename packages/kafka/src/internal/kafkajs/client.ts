@@ -4,8 +4,9 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import type { Options, Service, Transport } from "../../KafkaClient.js"
+import type { Service } from "../../KafkaClient.js"
 import type { KafkaError } from "../../KafkaError.js"
+import type { Options, Transport } from "../../KafkajsOptions.js"
 import * as admin from "./admin.js"
 import * as connections from "./connection.js"
 import * as consumers from "./consumer.js"

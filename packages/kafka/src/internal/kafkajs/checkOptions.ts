@@ -6,8 +6,8 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import type { Options } from "../KafkaClient.js"
-import { KafkaError } from "../KafkaError.js"
+import { KafkaError } from "../../KafkaError.js"
+import type { Options } from "../../KafkajsOptions.js"
 
 const isBlank = (text: string): boolean => text.trim() === ""
 
@@ -42,5 +42,5 @@ export const checkOptions = (options: Options): Effect.Effect<void, KafkaError> 
   const wrong = mistake(options)
   return wrong === undefined
     ? Effect.void
-    : new KafkaError({ reason: "Misconfigured", description: `the options of KafkaClient: ${wrong}` })
+    : new KafkaError({ reason: "Misconfigured", description: `the options of KafkajsClient: ${wrong}` })
 }

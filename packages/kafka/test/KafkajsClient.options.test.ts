@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigProvider, Duration, Effect, Exit, Layer, Redacted } from "effect"
-import { KafkaClient, type KafkaError } from "../src/index.js"
+import { type KafkaClient, type KafkaError, KafkajsClient, type KafkajsOptions } from "../src/index.js"
 
 const brokers = ["127.0.0.1:1"]
 const password = Redacted.make("secret")
@@ -8,7 +8,7 @@ const password = Redacted.make("secret")
 const errorOf = <E>(layer: Layer.Layer<KafkaClient.KafkaClient, E>) => Effect.flip(Effect.scoped(Layer.build(layer)))
 
 describe("options that cannot be meant", () => {
-  const cases: ReadonlyArray<[options: KafkaClient.Options, words: string]> = [
+  const cases: ReadonlyArray<[options: KafkajsOptions.Options, words: string]> = [
     [{ brokers: [] }, "brokers must name at least one"],
     [{ brokers: ["kafka.example.com"] }, "brokers[0] must be host:port"],
     [{ brokers: ["127.0.0.1:1", "kafka://example.com:9092"] }, "brokers[1] must be host:port, without a scheme"],
@@ -30,7 +30,7 @@ describe("options that cannot be meant", () => {
   for (const [options, words] of cases) {
     it.effect(`are refused in words: ${words}`, () =>
       Effect.gen(function* () {
-        const error = yield* errorOf(KafkaClient.layer(options))
+        const error = yield* errorOf(KafkajsClient.layer(options))
         assert.strictEqual(error.reason, "Misconfigured")
         assert.include(error.message, words)
       }),
@@ -40,7 +40,7 @@ describe("options that cannot be meant", () => {
   it.live("are not these", () =>
     Effect.gen(function* () {
       for (const broker of ["localhost:1", "127.0.0.1:1"]) {
-        const error = yield* errorOf(KafkaClient.layer({ brokers: [broker], startTimeout: Duration.millis(50) }))
+        const error = yield* errorOf(KafkajsClient.layer({ brokers: [broker], startTimeout: Duration.millis(50) }))
         assert.strictEqual(error.reason, "Unavailable")
       }
     }),
@@ -48,7 +48,7 @@ describe("options that cannot be meant", () => {
 })
 
 describe("layerConfig", () => {
-  const layer = KafkaClient.layerConfig({
+  const layer = KafkajsClient.layerConfig({
     brokers: Config.array(Config.string(), "BROKERS"),
     sasl: {
       mechanism: Config.succeed("plain" as const),

@@ -4,7 +4,7 @@ import { Broker } from "@effect-marketo/kafka-broker"
 import { describeWithKafka, describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Chunk, Duration, Effect, Exit, Redacted, Schedule, Scope, Stream } from "effect"
 import kafkajs from "kafkajs"
-import { KafkaClient, type KafkaError } from "../src/index.js"
+import { KafkaClient, type KafkaError, KafkajsClient, type KafkajsOptions } from "../src/index.js"
 import { fill, Ledger, member, unique, until, workThrough } from "./consumerKit.js"
 import { fresh, newTopic, send, text } from "./contract.js"
 
@@ -16,11 +16,11 @@ const startTimeout = Duration.seconds(1)
 const patient = { startTimeout: Duration.seconds(5) }
 
 /** How building the client fails: within its time and that of a goodbye, and not after another one of its limits (10 and 30 seconds). */
-const startError = (options: Omit<KafkaClient.Options, "startTimeout">) =>
+const startError = (options: Omit<KafkajsOptions.Options, "startTimeout">) =>
   Effect.gen(function* () {
     const [time, error] = yield* Effect.timed(
       Effect.flip(
-        Effect.scoped(Effect.provide(KafkaClient.KafkaClient, KafkaClient.layer({ ...options, startTimeout }))),
+        Effect.scoped(Effect.provide(KafkaClient.KafkaClient, KafkajsClient.layer({ ...options, startTimeout }))),
       ),
     )
     assert.isBelow(Duration.toMillis(time), Duration.toMillis(startTimeout) + 7000)
@@ -66,7 +66,7 @@ describeWithOwnKafka("signing in", () => {
     )
   }
 
-  const sasl = (mechanism: KafkaClient.Sasl["mechanism"], password?: string): KafkaClient.Sasl => {
+  const sasl = (mechanism: KafkajsOptions.Sasl["mechanism"], password?: string): KafkajsOptions.Sasl => {
     const user = mechanism === "plain" ? broker.sasl.plain : broker.sasl.scram
     return { mechanism, username: user.username, password: Redacted.make(password ?? user.password) }
   }
@@ -79,7 +79,7 @@ describeWithOwnKafka("signing in", () => {
         { brokers: broker.sasl.brokers, sasl: sasl("scram-sha-512") },
         { brokers: broker.tls.brokers, tls: { ca: broker.tls.ca } },
       ]) {
-        yield* Effect.scoped(Effect.provide(KafkaClient.KafkaClient, KafkaClient.layer({ ...options, ...patient })))
+        yield* Effect.scoped(Effect.provide(KafkaClient.KafkaClient, KafkajsClient.layer({ ...options, ...patient })))
       }
     }),
   )
@@ -98,7 +98,7 @@ describeWithOwnKafka("signing in", () => {
   it.live("to a listener of another kind is one error, which names what may be wrong", () =>
     Effect.gen(function* () {
       const cases: ReadonlyArray<
-        [what: string, options: KafkaClient.Options, reason: KafkaError.Reason, words: string]
+        [what: string, options: KafkajsOptions.Options, reason: KafkaError.Reason, words: string]
       > = [
         ["SASL to plain", { brokers: broker.brokers, sasl: sasl("plain") }, "Misconfigured", "does not expect SASL"],
         ["plain to SASL", { brokers: broker.sasl.brokers }, "Unavailable", "may expect TLS or SASL"],
@@ -121,7 +121,7 @@ describeWithOwnKafka("signing in", () => {
   it.scopedLive("an ACL that is missing is named, and with the ones of the README all works", () =>
     Effect.gen(function* () {
       const { username } = broker.sasl.scram
-      const topic = yield* Effect.provide(newTopic(), KafkaClient.layer({ brokers: broker.brokers }))
+      const topic = yield* Effect.provide(newTopic(), KafkajsClient.layer({ brokers: broker.brokers }))
       const transactionalId = fresh("id")
       yield* Effect.gen(function* () {
         const client = yield* KafkaClient.KafkaClient
@@ -161,7 +161,7 @@ describeWithOwnKafka("signing in", () => {
         yield* client.deleteRecords({ topic, partition: 0 }, 1n)
       }).pipe(
         Effect.provide(
-          KafkaClient.layer({
+          KafkajsClient.layer({
             brokers: broker.sasl.brokers,
             sasl: sasl("scram-sha-512"),
             ...patient,
@@ -175,7 +175,7 @@ describeWithOwnKafka("signing in", () => {
     Effect.gen(function* () {
       const { username } = broker.sasl.scram
       const topic = "guarded"
-      yield* fill(topic, 1, 10).pipe(Effect.provide(KafkaClient.layer({ brokers: broker.brokers })))
+      yield* fill(topic, 1, 10).pipe(Effect.provide(KafkajsClient.layer({ brokers: broker.brokers })))
       yield* Effect.gen(function* () {
         const client = yield* KafkaClient.KafkaClient
         const refused = client
@@ -208,7 +208,7 @@ describeWithOwnKafka("signing in", () => {
           until(() => ledger.size === 10),
         )
       }).pipe(
-        Effect.provide(KafkaClient.layer({ brokers: broker.sasl.brokers, sasl: sasl("scram-sha-256"), ...patient })),
+        Effect.provide(KafkajsClient.layer({ brokers: broker.sasl.brokers, sasl: sasl("scram-sha-256"), ...patient })),
       )
     }),
   )
@@ -244,7 +244,7 @@ describeWithKafka("with a broker among others that is silent", (brokers) => {
           ),
           until(() => ledger.size === 2),
         )
-      }).pipe(Effect.provide(KafkaClient.layer({ brokers: [silent, ...brokers], ...times })))
+      }).pipe(Effect.provide(KafkajsClient.layer({ brokers: [silent, ...brokers], ...times })))
     }),
   )
 })

@@ -1,7 +1,7 @@
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
-import { KafkaClient } from "../src/index.js"
+import { KafkajsClient } from "../src/index.js"
 import { contract } from "./contract.js"
 
 describeWithKafka("over a broker", (brokers) =>
-  contract({ layer: KafkaClient.layer({ brokers }), transactionTimeout: "2 seconds", over: "6 seconds" }),
+  contract({ layer: KafkajsClient.layer({ brokers }), transactionTimeout: "2 seconds", over: "6 seconds" }),
 )

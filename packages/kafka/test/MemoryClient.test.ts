@@ -1,0 +1,6 @@
+import { describe } from "@effect/vitest"
+import { MemoryClient } from "../src/index.js"
+import { contract } from "./contract.js"
+
+describe("in memory", () =>
+  contract({ layer: MemoryClient.layer, transactionTimeout: "1 second", over: "1500 millis" }))
