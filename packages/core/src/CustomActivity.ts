@@ -9,12 +9,10 @@
 import * as DateTime from "effect/DateTime"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as ParseResult from "effect/ParseResult"
-import * as Schema from "effect/Schema"
 import type { LeadId } from "./Activity.js"
-import { compile } from "./internal/guard.js"
 import * as instant from "./internal/instant.js"
 import { JsonBytes } from "./internal/jsonBytes.js"
+import * as jsonText from "./internal/jsonText.js"
 import * as sentForm from "./internal/sentForm.js"
 import { InvalidRequest } from "./MarketoError.js"
 
@@ -80,12 +78,12 @@ const ATTRIBUTE_VALUE = "must be text, a finite number or a boolean; an attribut
 
 const UNSAFE = "past 2^53 it must be given as text"
 
-const isExact = (value: number): boolean =>
+const isExact = (value: unknown): boolean =>
   Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))
 
-const isTypeId = (id: number): boolean => Number.isSafeInteger(id) && id > 0
+const isTypeId = (id: unknown): boolean => Number.isSafeInteger(id) && (id as number) > 0
 
-const isLeadId = (id: LeadId | number): boolean => (typeof id === "number" ? isTypeId(id) : /^[1-9]\d{0,18}$/.test(id))
+const isLeadId = (id: unknown): boolean => (typeof id === "string" ? /^[1-9]\d{0,18}$/.test(id) : isTypeId(id))
 
 const invalid = (field: string, limit: string) => new InvalidRequest({ field, limit })
 
@@ -169,86 +167,102 @@ export const toJson = (self: CustomActivity): Either.Either<string, InvalidReque
   return error === undefined ? Either.right(json.toString()) : Either.left(error)
 }
 
-/** In words of our own: those of a schema quote the value. */
-const says = (message: string) => ({ message: () => ({ message, override: true }) })
+/** Bytes of a record: Marketo takes 65,536 of attributes, and JSON's longest spelling of a byte has six. */
+const MAX_BYTES = 500_000
 
-const value = Schema.Union(Schema.String, Schema.Number, Schema.Literal(true, false)).annotations(says(ATTRIBUTE_VALUE))
-const name = Schema.String.annotations(says(TEXT))
+/** A record has four: itself, `attributes`, an attribute, and its value. */
+const MAX_LEVELS = 10
 
-const attribute = {
-  message: () => "must be an object with an apiName or a name, and a value",
+const tooLong = invalid("record", `must have at most ${MAX_BYTES} bytes`)
+const tooDeep = invalid("record", `must not be nested deeper than ${MAX_LEVELS} levels`)
+
+/** A record whose members have passed their checks. */
+type Json = Omit<CustomActivity, "activityDate" | "attributes"> & {
+  readonly activityDate: string
+  readonly attributes?: CustomActivity["attributes"]
 }
 
-/** Of what kind the members are; which values they may have is checked after that. */
-const Json = Schema.Struct({
-  leadId: Schema.Union(Schema.Number, Schema.String).annotations(says(LEAD_ID)),
-  activityDate: Schema.String.annotations(says(DATE)),
-  activityTypeId: Schema.Number.annotations(says(TYPE_ID)),
-  primaryAttributeValue: Schema.String.annotations(says(TEXT)),
-  attributes: Schema.optional(
-    Schema.Array(
-      Schema.Union(
-        Schema.Struct({ apiName: name, value }).annotations(attribute),
-        Schema.Struct({ name, value }).annotations(attribute),
-      ),
-    ).annotations({ message: () => "must be a list" }),
-  ),
-})
+type Members = Readonly<Record<string, unknown>>
 
-const isJson = compile(Json)
+const isObject = (input: unknown): input is Members =>
+  typeof input === "object" && input !== null && !Array.isArray(input)
 
-/** The path and what must be there. */
-const explain = (input: unknown): InvalidRequest => {
-  const decoded = Schema.decodeUnknownEither(Json)(input)
-  const [issue] = Either.isLeft(decoded) ? ParseResult.ArrayFormatter.formatErrorSync(decoded.left) : []
-  const path = issue?.path.join(".") ?? ""
-  return path === "" || issue === undefined ? invalid("record", "must be a JSON object") : invalid(path, issue.message)
-}
+const isDate = (date: unknown): boolean => typeof date === "string" && !Number.isNaN(instant.parse(date))
+
+const isText = (text: unknown): boolean => typeof text === "string"
+
+/** The members that a record must have, in the order in which they are checked. */
+const required = [
+  ["leadId", isLeadId, LEAD_ID],
+  ["activityDate", isDate, DATE],
+  ["activityTypeId", isTypeId, TYPE_ID],
+  ["primaryAttributeValue", isText, TEXT],
+] as const
+
+const MEMBERS: ReadonlySet<string> = new Set([...required.map(([name]) => name), "attributes"])
+const ATTRIBUTE_MEMBERS: ReadonlySet<string> = new Set(["apiName", "name", "value"])
 
 /** A misspelt member would be left out without a word, and what is written cannot be taken back. */
-const strange = (members: object, known: ReadonlySet<string>): string | undefined =>
+const strange = (members: Members, known: ReadonlySet<string>): string | undefined =>
   Object.keys(members).find((name) => !known.has(name))
 
-const MEMBERS: ReadonlySet<string> = new Set(Object.keys(Json.fields))
-const ATTRIBUTE_MEMBERS: ReadonlySet<string> = new Set(["apiName", "name", "value"])
+/** JSON can write numbers past the largest, and whole ones that are rounded when they are read. */
+const valueFault = (value: unknown): string | undefined => {
+  if (typeof value === "string" || typeof value === "boolean" || isExact(value)) return undefined
+  return typeof value === "number" && Number.isFinite(value) ? UNSAFE : ATTRIBUTE_VALUE
+}
+
+/** The path within the attribute, and what must be there. */
+const attributeFault = (attribute: unknown): readonly [path: string, limit: string] | undefined => {
+  if (!isObject(attribute)) return ["", "must be an object with an apiName or a name, and a value"]
+  const key = "name" in attribute && !("apiName" in attribute) ? "name" : "apiName"
+  const { [key]: name, value } = attribute
+  for (const member of [key, "value"]) if (!(member in attribute)) return [`.${member}`, "is missing"]
+  if (typeof name !== "string" || name === "") return [`.${key}`, TEXT]
+  const fault = valueFault(value)
+  if (fault !== undefined) return [".value", fault]
+  const member = strange(attribute, ATTRIBUTE_MEMBERS)
+  return member === undefined ? undefined : [`.${member}`, "is no member of an attribute"]
+}
+
+/** The first path at fault, and what must be there. Never the value: it may be personal. */
+const faultOf = (input: Members): InvalidRequest | undefined => {
+  for (const [name, isValid, limit] of required) {
+    if (!isValid(input[name])) return invalid(name, name in input ? limit : "is missing")
+  }
+  const { attributes = [] } = input
+  if (!Array.isArray(attributes)) return invalid("attributes", "must be a list")
+  for (let i = 0; i < attributes.length; i++) {
+    const fault = attributeFault(attributes[i])
+    if (fault !== undefined) return invalid(`attributes.${i}${fault[0]}`, fault[1])
+  }
+  const member = strange(input, MEMBERS)
+  return member === undefined ? undefined : invalid(member, "is no member of a custom activity")
+}
 
 /**
  * The record that JSON such as that of `toJson` describes, a missing `attributes` being none; of an attribute with both `apiName` and
  * `name` the first counts. Fails with the path at fault, also of a member that is none of a custom activity, and without a value of the
- * record. Numbers past 2^53 must be text.
+ * record. Numbers past 2^53 must be text. At most 500,000 bytes, and ten levels of nesting: any text has its answer within
+ * milliseconds.
  *
  * @since 0.1.0
  * @category conversions
  */
 export const fromJson = (json: string): Either.Either<CustomActivity, InvalidRequest> => {
+  if (json.length > MAX_BYTES) return Either.left(tooLong)
+  if (jsonText.isDeeper(json, MAX_LEVELS)) return Either.left(tooDeep)
   let input: unknown
   try {
     input = JSON.parse(json)
   } catch {
     return Either.left(invalid("record", "must be JSON"))
   }
-  if (!isJson(input)) return Either.left(explain(input))
-  const member = strange(input, MEMBERS)
-  if (member !== undefined) return Either.left(invalid(member, "is no member of a custom activity"))
-  const { activityTypeId, attributes = [], leadId, primaryAttributeValue } = input
-  if (!isLeadId(leadId)) return Either.left(invalid("leadId", LEAD_ID))
-  const millis = instant.parse(input.activityDate)
-  if (Number.isNaN(millis)) return Either.left(invalid("activityDate", DATE))
-  if (!isTypeId(activityTypeId)) return Either.left(invalid("activityTypeId", TYPE_ID))
-  for (let i = 0; i < attributes.length; i++) {
-    const attribute = attributes[i] as (typeof attributes)[number]
-    const member = strange(attribute, ATTRIBUTE_MEMBERS)
-    if (member !== undefined) return Either.left(invalid(`attributes.${i}.${member}`, "is no member of an attribute"))
-    const key = "apiName" in attribute ? "apiName" : "name"
-    const name = (attribute as Readonly<Record<string, unknown>>)[key]
-    if (typeof name !== "string" || name === "") return Either.left(invalid(`attributes.${i}.${key}`, TEXT))
-    // JSON can write numbers past the largest, and whole ones that are rounded when they are read
-    if (typeof attribute.value === "number" && !isExact(attribute.value)) {
-      return Either.left(invalid(`attributes.${i}.value`, Number.isFinite(attribute.value) ? UNSAFE : ATTRIBUTE_VALUE))
-    }
-  }
-  const activityDate = DateTime.unsafeMake(millis)
-  return Either.right({ leadId, activityDate, activityTypeId, primaryAttributeValue, attributes })
+  if (!isObject(input)) return Either.left(invalid("record", "must be a JSON object"))
+  const fault = faultOf(input)
+  if (fault !== undefined) return Either.left(fault)
+  const { activityDate, attributes = [], ...others } = input as unknown as Json
+  return Either.right({ ...others, activityDate: DateTime.unsafeMake(instant.parse(activityDate)), attributes })
 }
 
 /**
@@ -346,6 +360,7 @@ const textOf = (bytes: Uint8Array): string => {
  * @category conversions
  */
 export const fromBytes = (json: Uint8Array): Either.Either<Encoded, InvalidRequest> => {
+  if (json.length > MAX_BYTES) return Either.left(tooLong)
   const text = textOf(json)
   // decoding drops a byte order mark
   const sent = json[0] === OPEN_BRACE ? sentForm.ofRecord(json, text) : Option.none()

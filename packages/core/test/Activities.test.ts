@@ -496,6 +496,55 @@ describe("elements that cannot be decoded", () => {
   )
 })
 
+describe("elements that are nested thousands of levels deep", () => {
+  for (const levels of [3_000, 20_000]) {
+    for (const [open, close] of [
+      ["[", "]"],
+      ['{"a":', "}"],
+    ] as const) {
+      const deep = `${open.repeat(levels)}1${close.repeat(levels)}`
+      it.effect(`are undecodable as others are: ${levels} of ${open}`, () =>
+        Effect.gen(function* () {
+          const simulator = yield* Simulator.Simulator
+          const bad = [
+            { text: deep, paths: open === "[" ? ["(the whole element)"] : undefined },
+            {
+              text: `{"id":1,"leadId":${deep},"activityDate":"2026-01-20T00:00:00Z","activityTypeId":1}`,
+              paths: ["leadId"],
+            },
+            {
+              text: `{"id":1,"leadId":7,"activityDate":"2026-01-20T00:00:00Z","activityTypeId":1,"attributes":[{"name":${deep},"value":1}]}`,
+              paths: ["attributes.0.name"],
+            },
+          ]
+          const stored = yield* simulator.add([
+            { activityTypeId: 1 },
+            ...bad.map(({ text }) => ({ activityTypeId: 1, text })),
+            { activityTypeId: 1 },
+          ])
+          const [read] = yield* collect(visits, { since, undecodable: "keep" })
+          assert.deepStrictEqual(textsOf(read === undefined ? [] : [read]), [stored[0]?.text, stored[4]?.text])
+          const rejected = Chunk.toReadonlyArray(read?.rejected ?? Chunk.empty())
+          assert.isTrue(rejected.every(({ text }, i) => text === bad[i]?.text) && rejected.length === 3)
+          for (const [i, { paths }] of bad.entries())
+            if (paths !== undefined) assert.deepStrictEqual(rejected[i]?.paths, paths)
+          const error = yield* Effect.flip(collect(visits, { since }))
+          assert.strictEqual(error._tag === "Undecodable" && error.index, 1)
+        }).pipe(Effect.provide(simulated({ activities: 0 }))),
+      )
+
+      it.effect(`go through where the schema does not look: ${levels} of ${open}`, () =>
+        Effect.gen(function* () {
+          const simulator = yield* Simulator.Simulator
+          const text = `{"id":1,"leadId":7,"activityDate":"2026-01-20T00:00:00Z","activityTypeId":1,"attributes":[{"name":"a","value":${deep}}],"x":${deep}}`
+          yield* simulator.add([{ activityTypeId: 1, text }])
+          assert.deepStrictEqual(textsOf(yield* collect(visits, { since })), [text])
+        }).pipe(Effect.provide(simulated({ activities: 0 }))),
+      )
+    }
+  }
+})
+
 describe("a paging token that Marketo refuses", () => {
   it.effect("fails with the instant where the chain stood and how to go on", () =>
     Effect.gen(function* () {

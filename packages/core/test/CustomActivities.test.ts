@@ -376,10 +376,44 @@ describe("the record of bytes", () => {
     assert.deepStrictEqual(passed(`\ufeff${text}`), Either.right(text))
   })
 
-  it("may be longer than a call", () => {
-    const spelling = text.replace("ümlaut", "\\n".repeat(3_500_000))
-    assert.isTrue(Either.isRight(passed(spelling)))
-    assert.deepStrictEqual(passed(spelling), written(spelling))
+  it("has at most 500,000 bytes", () => {
+    const padded = (bytes: number) => text.replace("ümlaut", "\\n".repeat((bytes - text.length) / 2))
+    assert.isTrue(Either.isRight(passed(padded(490_000))))
+    for (const bytes of [510_000, 7_000_000]) {
+      const error = Either.getOrThrow(Either.flip(CustomActivity.fromBytes(encoder.encode(padded(bytes)))))
+      assert.strictEqual(error.message, "record: must have at most 500000 bytes")
+      assert.deepStrictEqual(passed(padded(bytes)), written(padded(bytes)))
+    }
+  })
+
+  const nested = (levels: number, [open, close]: readonly [string, string]) =>
+    `${open.repeat(levels)}1${close.repeat(levels)}`
+  const brackets = [
+    ["[", "]"],
+    ['{"a":', "}"],
+  ] as const
+  for (const levels of [7, 2_000, 5_000, 60_000]) {
+    it(`is refused where a part of it is nested ${levels} levels deep, whatever part`, () => {
+      for (const pair of brackets) {
+        const deep = nested(levels, pair)
+        for (const source of [
+          deep,
+          text.replace("1001", deep),
+          text.replace("-123", deep),
+          text.replace('"a \\"quoted', `${deep},"b":"a \\"quoted`),
+          text.replace("{", `{"extra":${deep},`),
+        ]) {
+          assert.isTrue(Either.isLeft(passed(source)), source.slice(0, 200))
+          assert.deepStrictEqual(passed(source), written(source))
+        }
+      }
+    })
+  }
+
+  it("may have brackets in its texts", () => {
+    const source = text.replace("ümlaut", `${"[{".repeat(1_000)}\\"[[`)
+    assert.isTrue(Either.isRight(passed(source)))
+    assert.isTrue(Either.isRight(CustomActivity.fromJson(source)))
   })
 
   it("is refused in no time, however long", () => {

@@ -364,6 +364,29 @@ describe("looking", () => {
   )
 })
 
+describe("what is stored beside a record, with a value that is no text, number or boolean,", () => {
+  for (const [what, value] of [
+    ["an object without a text", '{"toString":1,"valueOf":1}'],
+    ["a list 20,000 levels deep", `${"[".repeat(20_000)}${"]".repeat(20_000)}`],
+    ["an object of the name of a prototype", '{"__proto__":{"constructor":null}}'],
+  ] as const) {
+    for (const identity of [undefined, "rentalId"]) {
+      it.effect(`${what}, is not taken for it: ${identity ?? "by content"}`, () =>
+        Effect.gen(function* () {
+          const hostile = `{"id":9,"marketoGUID":"h","leadId":1,"activityDate":"2026-01-20T10:00:00Z","activityTypeId":100001,"primaryAttributeValue":"Sea Kayak","attributes":[{"name":"rentalId","value":${value}}]},`
+          const instance = new Instance((records, instance) => saveSilently(instance, at(records, 0)), {
+            look: (instance) =>
+              Effect.sync(() => String(instance.page()).replace('"result":[', () => `"result":[${hostile}`)),
+          })
+          const { failure, rows } = yield* writing(instance, [activity(1)], { unknown: { identity } })
+          assert.isUndefined(failure)
+          assert.deepStrictEqual(rows, [[1, "Added by readBack", "g1"]])
+        }),
+      )
+    }
+  }
+})
+
 describe("an element of the answer that says neither added, with an id, nor skipped", () => {
   for (const element of ['{"status":"added"}', "null", '{"id":5,"marketoGUID":"5"}', '{"status":"failed"}', "[]"]) {
     const answer = `{"requestId":"r","success":true,"result":[{"status":"added","marketoGUID":"g1"},${element}]}`

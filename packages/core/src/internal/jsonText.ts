@@ -1,6 +1,7 @@
 /**
  * Finds values inside the bytes of JSON without changing one of them. The bytes have been through `JSON.parse`, so they are
- * known to be valid; that is what keeps this small. In UTF-8 no byte of another character looks like one of these.
+ * known to be valid, which keeps this small; only `isDeeper` takes any text. In UTF-8 no byte of another character looks
+ * like one of these.
  */
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -95,4 +96,25 @@ export const elements = (json: Uint8Array, name: string): ReadonlyArray<Uint8Arr
     return i + 1
   })
   return found
+}
+
+/**
+ * Whether brackets of `text` are nested deeper than `levels`, for any text. Asked before `JSON.parse`, which takes 0.2 s for
+ * a megabyte of brackets, and before everything that walks values recursively.
+ */
+export const isDeeper = (text: string, levels: number): boolean => {
+  let depth = 0
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    if (c === QUOTE) {
+      for (i++; i < text.length; i++) {
+        const within = text.charCodeAt(i)
+        if (within === QUOTE) break
+        if (within === BACKSLASH) i++
+      }
+    } else if (c === OPEN_BRACE || c === OPEN_BRACKET) {
+      if (++depth > levels) return true
+    } else if (c === CLOSE_BRACE || c === CLOSE_BRACKET) depth--
+  }
+  return false
 }

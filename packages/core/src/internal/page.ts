@@ -2,6 +2,7 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { ArrayFormatter } from "effect/ParseResult"
+import * as Record from "effect/Record"
 import * as Schema from "effect/Schema"
 import type { AnyActivity, Received } from "../Activity.js"
 import * as ActivityRecord from "../ActivityRecord.js"
@@ -33,9 +34,19 @@ export const moreResultOf = (answer: Answer): boolean => answer.json.moreResult 
 /** @see isPage, which every answer has passed */
 export const tokenOf = (answer: Answer): string => answer.json.nextPageToken as string
 
+/** Deeper than any schema of an element looks. */
+const LEVELS = 8
+
+/** A copy without what is nested deeper: the formatter of schema errors prints values, and overflows the stack at some 2,000 levels. */
+const shallow = (value: unknown, levels = LEVELS): unknown => {
+  if (typeof value !== "object" || value === null) return value
+  if (Array.isArray(value)) return levels === 0 ? [] : value.map((item) => shallow(item, levels - 1))
+  return levels === 0 ? {} : Record.map(value as Readonly<Record<string, unknown>>, (item) => shallow(item, levels - 1))
+}
+
 /** Where an element and its schema disagree: paths, never the values there. */
 const pathsOf = (kind: Kind, element: unknown): ReadonlyArray<string> => {
-  const checked = Schema.validateEither(kind.schema as Schema.Schema<unknown>)(element, { errors: "all" })
+  const checked = Schema.validateEither(kind.schema as Schema.Schema<unknown>)(shallow(element), { errors: "all" })
   if (Either.isRight(checked)) return []
   const paths = ArrayFormatter.formatErrorSync(checked.left).map((issue) => issue.path.map(String).join("."))
   // of a member that may be null the formatter also reports that it is not null

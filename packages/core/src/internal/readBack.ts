@@ -95,6 +95,8 @@ const keyOfStored = (
   identity: string | undefined,
   nameOf: NameOf,
 ): string | undefined => {
+  // a value that was sent is never a list or an object, and these have no text to compare: it may be thousands of levels deep
+  if (stored.attributes.some(({ value }) => typeof value === "object" && value !== null)) return undefined
   const type = stored.activityTypeId
   const primary = Option.getOrElse(stored.primaryAttributeValue, () => "")
   const attributes = stored.attributes.map(
