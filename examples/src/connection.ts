@@ -25,7 +25,7 @@ const simulated = Layer.unwrapEffect(
       instance: "simulator", // the address has another port at each start
     }),
   ),
-).pipe(Layer.provide(Simulator.layerServer({ activities: 5_000 })))
+).pipe(Layer.provide(Simulator.layerServer({ data: { activities: 5_000 } })))
 
 const instance: Layer.Layer<
   Marketo.Services,

@@ -99,7 +99,7 @@ const stored = Effect.gen(function* () {
 })
 
 const simulator = Simulator.layerServer({
-  customTypes: [],
+  data: { customTypes: [] },
   faults: [{ fault: "cut", executed: true, match: { endpoint: "addCustomActivities" }, every: 2, times: 1 }],
 })
 

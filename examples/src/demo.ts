@@ -43,7 +43,7 @@ interface Settings {
 const window = Duration.seconds(1)
 
 const SimulatorLive = ({ activities, seed }: Settings) =>
-  Simulator.layerServer({ activities, seed, faults, latency: "50 millis", limits: { window } })
+  Simulator.layerServer({ data: { activities }, seed, faults, latency: "50 millis", limits: { window } })
 
 /** Each start has another port, so the instance has a name of its own, made of what decides which activities there are. */
 const MarketoLive = ({ activities, seed }: Settings) =>

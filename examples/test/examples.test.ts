@@ -66,7 +66,7 @@ it.live(
         counts.reduce((sum, count) => sum + count, 0),
         wanted.length,
       )
-    }).pipe(Effect.provide(Simulator.layer({ activities: 5_000 }))), // the same data set as that of the example
+    }).pipe(Effect.provide(Simulator.layer({ data: { activities: 5_000 } }))), // the same data set as that of the example
 )
 
 it.scopedLive("a missing secret is named, and no other value is shown", () =>

@@ -1,7 +1,7 @@
 /** What goes wrong while the demo reads. Calls are counted from the start of the simulator, tokens of identity aside. */
 import type { Fault } from "@effect-marketo/simulator"
 
-const page = { endpoint: "activities" } as const
+const page = { endpoint: "leadActivities" } as const
 
 export const faults: ReadonlyArray<Fault.Fault> = [
   // one of each early, so that a short run meets them all …

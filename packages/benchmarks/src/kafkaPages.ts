@@ -14,7 +14,7 @@ const MarketoLive = Layer.unwrapEffect(
       limits: { calls: 1_000_000 },
     }),
   ),
-).pipe(Layer.provide(Simulator.layer({ activities: 60_000, limits: { calls: 1_000_000 } })))
+).pipe(Layer.provide(Simulator.layer({ data: { activities: 60_000 }, limits: { calls: 1_000_000 } })))
 
 /** They are used over and over. */
 export const pages: Promise<ReadonlyArray<Chunk.Chunk<ActivityRecord.ActivityRecord<unknown>>>> =

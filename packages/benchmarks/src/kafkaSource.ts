@@ -57,11 +57,9 @@ const callsAt = async (url: string) => (await (await fetch(`${url}/calls`)).json
 
 /** The simulator checks and stores each record, and takes its time for each call. Its limits are no limits here. */
 const simulator = Simulator.layerServer({
-  activities: 0,
-  leads: BATCH,
+  data: { activities: 0, leads: BATCH, customTypes: [customType] },
   latency: LATENCY,
   limits: { calls: 1e6, concurrent: 100, dailyQuota: 1e6 },
-  customTypes: [customType],
 })
 
 const tokenOf = async ({ clientId, clientSecret, url }: Simulator.Service): Promise<string> => {

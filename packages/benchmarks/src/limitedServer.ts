@@ -22,7 +22,7 @@ const announce = Effect.gen(function* () {
 })
 
 await Layer.effectDiscard(announce).pipe(
-  Layer.provide(Simulator.layerServer({ activities: 0, latency })),
+  Layer.provide(Simulator.layerServer({ data: { activities: 0 }, latency })),
   Layer.launch,
   Effect.runPromise,
 )

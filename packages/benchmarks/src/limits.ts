@@ -27,7 +27,7 @@ const callsOf = async ({ url }: Server): Promise<ReadonlyArray<Call>> => {
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line) as Call)
-    .filter(({ endpoint }) => endpoint === "activities")
+    .filter(({ endpoint }) => endpoint === "leadActivities")
 }
 
 const row = (pages: number, types: number, latencyMillis: number): Promise<ReadonlyArray<string>> =>

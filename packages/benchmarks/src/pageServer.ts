@@ -30,7 +30,7 @@ const results = await Simulator.Simulator.pipe(
       ),
     ),
   ),
-  Effect.provide(Simulator.layer({ activities: PAGE * DISTINCT_PAGES })),
+  Effect.provide(Simulator.layer({ data: { activities: PAGE * DISTINCT_PAGES } })),
   Effect.runPromise,
 )
 

@@ -1,5 +1,5 @@
 /** Custom activities to write. */
-import type { Simulator } from "@effect-marketo/simulator"
+import type { Options } from "@effect-marketo/simulator"
 
 /** Records a call. */
 export const BATCH = 300
@@ -17,7 +17,7 @@ export const record = (number: number) => ({
 })
 
 /** Of these records. */
-export const customType: Simulator.CustomType = {
+export const customType: Options.CustomType = {
   name: "Rent Kayak",
   apiName: "rentKayak",
   primaryAttribute: { apiName: "kayakModel", name: "Kayak Model", dataType: "string" },

@@ -13,7 +13,7 @@ const identityCalls = Effect.flatMap(Simulator.Simulator, (simulator) =>
   Effect.map(simulator.calls, (calls) => calls.filter((c) => c.endpoint === "identity").length),
 )
 const apiCalls = Effect.flatMap(Simulator.Simulator, (simulator) =>
-  Effect.map(simulator.calls, (calls) => calls.filter((c) => c.endpoint === "types")),
+  Effect.map(simulator.calls, (calls) => calls.filter((c) => c.endpoint === "activityTypes")),
 )
 
 describe("AccessToken", () => {
@@ -52,7 +52,7 @@ describe("AccessToken", () => {
       const calls = yield* apiCalls
       assert.deepStrictEqual([...new Set(calls.map((c) => c.code))], [undefined])
       assert.isAbove(yield* identityCalls, 3)
-    }).pipe(Effect.provide(simulated({ tokenLifetime: "60 seconds" }))),
+    }).pipe(Effect.provide(simulated({ limits: { tokenLifetime: "60 seconds" } }))),
   )
 
   for (const code of ["601", "602"]) {
@@ -97,7 +97,7 @@ describe("AccessToken", () => {
       assert.strictEqual(yield* identityCalls, 3)
       const [first, , third] = yield* apiCalls
       assert.strictEqual((third?.at ?? 0) - (first?.at ?? 0), 60_000)
-    }).pipe(Effect.provide(simulated({ tokenLifetime: "60 seconds" }))),
+    }).pipe(Effect.provide(simulated({ limits: { tokenLifetime: "60 seconds" } }))),
   )
 
   it.effect("a token that ran out while the call waited for the limiter is no refusal: a 601 may still follow", () =>
@@ -183,7 +183,7 @@ describe("AccessToken", () => {
   it.effect("a token that identity calls long-lived and the API refuses is an error", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
-      yield* simulator.fault({ fault: "error", code: 601, match: { endpoint: "types" }, times: 1_000 })
+      yield* simulator.fault({ fault: "error", code: 601, match: { endpoint: "activityTypes" }, times: 1_000 })
       const error = yield* flowing(Effect.flip(get))
       assert.strictEqual(error._tag === "Unauthorized" && error.reason, "Token")
       assert.strictEqual((yield* apiCalls).length, 1)
@@ -193,7 +193,7 @@ describe("AccessToken", () => {
   it.effect("a spurious 601 fails one call, not those of the token's whole hour", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
-      yield* simulator.fault({ fault: "error", code: 601, match: { endpoint: "types" } })
+      yield* simulator.fault({ fault: "error", code: 601, match: { endpoint: "activityTypes" } })
       const error = yield* Effect.flip(flowing(get))
       assert.strictEqual(error._tag === "Unauthorized" && error.reason, "Token")
       yield* get

@@ -37,7 +37,7 @@ describe("paging", () => {
         pages.map((p) => p.moreResult),
         pages.map((_, i) => i < pages.length - 1),
       )
-    }).pipe(Effect.provide(simulated({ activities: 2_000 }))),
+    }).pipe(Effect.provide(simulated({ data: { activities: 2_000 } }))),
   )
 
   it.effect.prop(
@@ -67,9 +67,8 @@ describe("paging", () => {
       }).pipe(
         Effect.provide(
           simulated({
-            activities: 400,
-            blockSize,
-            emptyResult,
+            data: { activities: 400 },
+            quirks: { blockSize, emptyResult },
             faults: faults.map(({ call, fault }) =>
               fault === "emptyPage" ? { fault, call } : { fault, call, records: 1 + (call % 3) },
             ),
@@ -82,12 +81,12 @@ describe("paging", () => {
   it.effect("goes on after thousands of empty pages", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
-      yield* simulator.fault({ fault: "emptyPage", match: { endpoint: "activities" }, times: 2_000 })
+      yield* simulator.fault({ fault: "emptyPage", match: { endpoint: "leadActivities" }, times: 2_000 })
       const pages = yield* collect(visits, { since })
       assert.strictEqual(pages.filter((p) => Chunk.isEmpty(p.records)).length >= 2_000, true)
       const stored = (yield* simulator.activities).filter((a) => a.activityTypeId === 1)
       assert.strictEqual(textsOf(pages).length, stored.length)
-    }).pipe(Effect.provide(simulated({ activities: 300 }))),
+    }).pipe(Effect.provide(simulated({ data: { activities: 300 } }))),
   )
 
   it.effect("resumes at any page without losing or repeating one", () =>
@@ -100,7 +99,7 @@ describe("paging", () => {
         assert.strictEqual(new Set(texts).size, texts.length)
         assert.deepStrictEqual([...texts].sort(), textsOf(all).sort())
       }
-    }).pipe(Effect.provide(simulated({ activities: 600 }))),
+    }).pipe(Effect.provide(simulated({ data: { activities: 600 } }))),
   )
 
   it.effect("an idle poll gets the same token again and ends", () =>
@@ -121,7 +120,7 @@ describe("paging", () => {
       yield* simulator.fault({ fault: "sameToken", call: 4 })
       const error = yield* Effect.flip(collect(visits, { since, batchSize: 10 }))
       assert.strictEqual(error._tag === "Unavailable" && error.reason, "Stalled")
-      assert.strictEqual((yield* simulator.calls).filter((c) => c.endpoint === "activities").length, 3)
+      assert.strictEqual((yield* simulator.calls).filter((c) => c.endpoint === "leadActivities").length, 3)
     }).pipe(Effect.provide(simulated())),
   )
 
@@ -231,7 +230,7 @@ describe("through", () => {
         behind.map((throughs) => Math.min(...throughs)),
       )
       assert.isTrue(behind.some((throughs) => Math.min(...throughs) < Math.max(...throughs)))
-    }).pipe(Effect.provide(simulated({ activities: 600 }))),
+    }).pipe(Effect.provide(simulated({ data: { activities: 600 } }))),
   )
 })
 
@@ -246,7 +245,7 @@ describe("chains", () => {
       })
       const stored = (yield* simulator.activities).filter((a) => many.includes(a.activityTypeId))
       assert.deepStrictEqual(textsOf(pages).sort(), stored.map((a) => a.text).sort())
-      const calls = (yield* simulator.calls).filter((c) => c.endpoint === "activities")
+      const calls = (yield* simulator.calls).filter((c) => c.endpoint === "leadActivities")
       assert.strictEqual(new Set(calls.map((c) => c.query.activityTypeIds)).size, 5)
       assert.isTrue(calls.every((c) => (c.query.activityTypeIds ?? "").split(",").length <= 10))
       const given = new Set(pages.flatMap((p) => p.positions.map(({ query, token }) => `${query} ${token}`)))
@@ -258,7 +257,7 @@ describe("chains", () => {
       assert.strictEqual(last?.positions.length, 5)
       assert.deepStrictEqual(pages.filter((p) => !p.moreResult).length, 1)
       assert.strictEqual(last?.moreResult, false)
-    }).pipe(Effect.provide(simulated({ activities: 1_500 }))),
+    }).pipe(Effect.provide(simulated({ data: { activities: 1_500 } }))),
   )
 
   it.effect("reads as many chains at once as it is told", () =>
@@ -266,7 +265,7 @@ describe("chains", () => {
       const simulator = yield* Simulator.Simulator
       yield* flowing(collect(Feed.leadActivities({ activityTypeIds: many }), { since, concurrency: 3 }))
       assert.strictEqual(yield* simulator.peakConcurrency, 3)
-    }).pipe(Effect.provide(simulated({ activities: 500, latency: "1 seconds" }))),
+    }).pipe(Effect.provide(simulated({ data: { activities: 500 }, latency: "1 seconds" }))),
   )
 
   it.effect("reads five at once unless told otherwise", () =>
@@ -280,13 +279,15 @@ describe("chains", () => {
     }).pipe(
       Effect.provide(
         simulated({
-          activities: 500,
+          data: {
+            activities: 500,
+            customTypes: Array.from({ length: 10 }, (_, i) => ({
+              apiName: `type${i}`,
+              name: `Type ${i}`,
+              primaryAttribute: { apiName: "name", name: "Name", dataType: "string" as const },
+            })),
+          },
           latency: "1 seconds",
-          customTypes: Array.from({ length: 10 }, (_, i) => ({
-            apiName: `type${i}`,
-            name: `Type ${i}`,
-            primaryAttribute: { apiName: "name", name: "Name", dataType: "string" as const },
-          })),
         }),
       ),
     ),
@@ -369,7 +370,7 @@ describe("the other feeds", () => {
       assert.deepStrictEqual([...new Set(changes.map((c) => c._tag))], ["LeadChange"])
       const served = new Set((yield* simulator.activities).flatMap((a) => a.leadChange ?? []))
       assert.isTrue(textsOf(pages).every((text) => served.has(text)))
-    }).pipe(Effect.provide(simulated({ activities: 3_000 }))),
+    }).pipe(Effect.provide(simulated({ data: { activities: 3_000 } }))),
   )
 
   it.effect("deleted leads, as typed values", () =>
@@ -383,7 +384,7 @@ describe("the other feeds", () => {
         stored.map((a) => a.id),
       )
       assert.isTrue(Chunk.every(deleted, (d) => /^\d+$/.test(d.deletedLeadId)))
-    }).pipe(Effect.provide(simulated({ activities: 5_000 }))),
+    }).pipe(Effect.provide(simulated({ data: { activities: 5_000 } }))),
   )
 
   it.effect("activity types", () =>
@@ -468,7 +469,7 @@ describe("elements that cannot be decoded", () => {
       assert.strictEqual(error._tag === "Undecodable" && error.index, 1)
       assert.deepStrictEqual(error._tag === "Undecodable" && error.paths, ["leadId"])
       assert.notInclude(JSON.stringify(error) + error.message, "x7")
-    }).pipe(Effect.provide(simulated({ activities: 0 }))),
+    }).pipe(Effect.provide(simulated({ data: { activities: 0 } }))),
   )
 
   it.effect("stream has nowhere to keep them: it fails, whatever its options were made for", () =>
@@ -479,7 +480,7 @@ describe("elements that cannot be decoded", () => {
       const start: Activities.Start = { since, undecodable: "keep" }
       const error = yield* Effect.flip(Stream.runDrain(activities.stream(visits, start)))
       assert.strictEqual(error._tag === "Undecodable" && error.index, 1)
-    }).pipe(Effect.provide(simulated({ activities: 0 }))),
+    }).pipe(Effect.provide(simulated({ data: { activities: 0 } }))),
   )
 
   it.effect("keep: the rest goes on, and nothing is dropped", () =>
@@ -492,7 +493,7 @@ describe("elements that cannot be decoded", () => {
         Chunk.toReadonlyArray(read?.rejected ?? Chunk.empty()),
         bad.map(({ paths, text }, i) => ({ text, paths, index: i + 1 })),
       )
-    }).pipe(Effect.provide(simulated({ activities: 0 }))),
+    }).pipe(Effect.provide(simulated({ data: { activities: 0 } }))),
   )
 })
 

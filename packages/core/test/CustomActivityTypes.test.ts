@@ -684,7 +684,7 @@ describe("life cycle", () => {
           Object.fromEntries(listed.map(({ apiName, status }) => [apiName, status])),
           Record.map(state, statusOf),
         )
-      }).pipe(Effect.provide(simulated({ activities: 0, customTypes: [], customTypeErrors }))),
+      }).pipe(Effect.provide(simulated({ data: { activities: 0, customTypes: [] }, quirks: { customTypeErrors } }))),
     { fastCheck: { numRuns: 30 } },
   )
 })

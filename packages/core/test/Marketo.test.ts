@@ -123,7 +123,7 @@ describe("timeout", () => {
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
       const activities = yield* Activities.Activities
-      for (const endpoint of ["identity", "types", "pagingtoken"] as const) {
+      for (const endpoint of ["identity", "activityTypes", "pagingToken"] as const) {
         yield* simulator.fault({ fault: "delay", delay: "1 hour", match: { endpoint } })
       }
       yield* flowing(Effect.zipRight(activities.types, activities.pagingToken(since)))
@@ -134,8 +134,8 @@ describe("timeout", () => {
       }
       for (const [endpoint, seconds] of [
         ["identity", 5],
-        ["types", 5],
-        ["pagingtoken", 7],
+        ["activityTypes", 5],
+        ["pagingToken", 7],
       ] as const) {
         assert.closeTo(gap(endpoint), seconds * 1_000 + 500, 100, endpoint)
       }

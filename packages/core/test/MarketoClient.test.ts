@@ -234,7 +234,7 @@ describe("time", () => {
   it.effect("an attempt has the endpoint's time limit, and repeats follow the policy's delays", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
-      yield* simulator.fault({ fault: "delay", delay: "1 hour", match: { endpoint: "types" }, times: 2 })
+      yield* simulator.fault({ fault: "delay", delay: "1 hour", match: { endpoint: "activityTypes" }, times: 2 })
       const policy: RequestPolicy.RequestPolicy = {
         ...RequestPolicy.general,
         timeout: Duration.seconds(5),
@@ -242,7 +242,9 @@ describe("time", () => {
       }
       const begun = yield* Clock.currentTimeMillis
       yield* flowing(get(types, {}, { policy }).pipe(Effect.withRandom(Random.make("seed"))))
-      const starts = (yield* simulator.calls).filter((c) => c.endpoint === "types").map((c) => (c.at - begun) / 1000)
+      const starts = (yield* simulator.calls)
+        .filter((c) => c.endpoint === "activityTypes")
+        .map((c) => (c.at - begun) / 1000)
       assert.strictEqual(starts.length, 3)
       const [first = 0, second = 0, third = 0] = starts
       assert.closeTo(second - first, 5 + 1, 0.2 + 1)
@@ -262,12 +264,12 @@ describe("time", () => {
   it.effect("the delays are spread by a fifth to either side", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
-      yield* simulator.fault({ fault: "http", status: 502, match: { endpoint: "types" }, times: 18 })
+      yield* simulator.fault({ fault: "http", status: 502, match: { endpoint: "activityTypes" }, times: 18 })
       const even = { ...RequestPolicy.general, baseDelay: Duration.seconds(10), maxDelay: Duration.seconds(10) }
       for (const seed of ["one", "two"]) {
         yield* Effect.flip(flowing(get(types, {}, { policy: even }).pipe(Effect.withRandom(Random.make(seed)))))
       }
-      const starts = (yield* simulator.calls).filter((c) => c.endpoint === "types").map((c) => c.at)
+      const starts = (yield* simulator.calls).filter((c) => c.endpoint === "activityTypes").map((c) => c.at)
       const waits = starts.map((at, i) => at - (starts[i - 1] ?? 0)).filter((_, i) => i % 9 !== 0)
       assert.strictEqual(waits.length, 16)
       assert.isTrue(waits.every((wait) => wait >= 8_000 && wait <= 12_000))
@@ -285,7 +287,7 @@ describe("time", () => {
       yield* flowing(
         Effect.all([get(), Effect.zipRight(Effect.sleep("3 seconds"), get())], { concurrency: 2, discard: true }),
       )
-      const starts = (yield* simulator.calls).filter((c) => c.endpoint === "types").map((c) => c.at - begun)
+      const starts = (yield* simulator.calls).filter((c) => c.endpoint === "activityTypes").map((c) => c.at - begun)
       assert.strictEqual(starts.length, 3)
       assert.isTrue(starts.slice(1).every((at) => at >= 20_250))
     }).pipe(Effect.provide(simulated())),
@@ -294,7 +296,7 @@ describe("time", () => {
   it.effect("615 backs off", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
-      yield* simulator.fault({ fault: "error", code: 615, match: { endpoint: "types" }, times: 3 })
+      yield* simulator.fault({ fault: "error", code: 615, match: { endpoint: "activityTypes" }, times: 3 })
       const begun = yield* Clock.currentTimeMillis
       yield* flowing(get())
       assert.isAtLeast((yield* simulator.calls).at(-1)?.at ?? 0, begun + 0.8 * (500 + 1_000 + 2_000))
@@ -321,10 +323,10 @@ describe("time", () => {
         Effect.all([get(), Effect.zipRight(Effect.sleep("1 minutes"), get())], { concurrency: 2 }),
       )
       yield* TestClock.adjust("359 minutes")
-      assert.strictEqual((yield* simulator.calls).filter((c) => c.endpoint === "types").length, 1)
+      assert.strictEqual((yield* simulator.calls).filter((c) => c.endpoint === "activityTypes").length, 1)
       yield* TestClock.adjust("2 minutes")
       yield* fiber
-      assert.strictEqual((yield* simulator.calls).filter((c) => c.endpoint === "types").length, 3)
+      assert.strictEqual((yield* simulator.calls).filter((c) => c.endpoint === "activityTypes").length, 3)
     }).pipe(Effect.provide(simulated({}, { limits: { dailyQuota: "wait" } }))),
   )
 
@@ -433,7 +435,7 @@ describe("interruption", () => {
       yield* TestClock.adjust("1 seconds")
       yield* Effect.all([slow, waiting].map((fiber) => fiber.interruptAsFork(slow.id())))
       yield* flowing(get())
-      assert.isAtMost((yield* simulator.calls).filter((c) => c.endpoint === "types").length, 2)
+      assert.isAtMost((yield* simulator.calls).filter((c) => c.endpoint === "activityTypes").length, 2)
     }).pipe(Effect.provide(simulated({}, { limits: { concurrent: 1 } }))),
   )
 })

@@ -66,7 +66,7 @@ describe("over a real socket", () => {
     }).pipe(
       Effect.provide(
         live({
-          activities: 3_000,
+          data: { activities: 3_000 },
           faults: [
             { fault: "cut", call: 2 },
             { fault: "cut", executed: true, call: 4 },

@@ -91,7 +91,7 @@ describe("run", () => {
         batches.map((b) => b.checkpoint.sequence),
         batches.map((_, i) => i + 1),
       )
-    }).pipe(Effect.provide(withMemory({ activities: 3_000 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 3_000 } }))),
   )
 
   it.effect("the first checkpoint is written before the first page is asked for", () =>
@@ -109,7 +109,7 @@ describe("run", () => {
       yield* Pipeline.run({ name: "visits", feed: visits, since }).pipe(
         Effect.provideService(ActivitySink.ActivitySink, sink),
       )
-      assert.deepStrictEqual(yield* Ref.get(first), ["identity", "pagingtoken"])
+      assert.deepStrictEqual(yield* Ref.get(first), ["identity", "pagingToken"])
       const [begin] = yield* memory
       assert.deepStrictEqual([begin?.records.length, begin?.checkpoint.sequence], [0, 1])
     }).pipe(Effect.provide(withMemory())),
@@ -124,7 +124,7 @@ describe("run", () => {
       const summary = yield* Pipeline.run({ name: "visits", feed: visits, since: "2026-01-30T00:00:00Z" })
       assert.strictEqual(summary.records, 1)
       assert.strictEqual((yield* written).at(-1), added[0]?.text)
-      assert.isFalse((yield* simulator.calls).slice(before).some((c) => c.endpoint === "pagingtoken"))
+      assert.isFalse((yield* simulator.calls).slice(before).some((c) => c.endpoint === "pagingToken"))
     }).pipe(Effect.provide(withMemory())),
   )
 
@@ -179,7 +179,7 @@ describe("run", () => {
         )
         assert.deepStrictEqual([error._tag, "field" in error && error.field], ["InvalidRequest", field])
         assert.strictEqual(yield* Ref.get(opened), 0)
-      }).pipe(Effect.provide(withMemory({ activities: 100 }))),
+      }).pipe(Effect.provide(withMemory({ data: { activities: 100 } }))),
     )
   }
 
@@ -189,7 +189,7 @@ describe("run", () => {
       const feed = Feed.leadActivities({ activityTypeIds: many })
       yield* flowing(Pipeline.run({ name: "many", feed, since, concurrency: 2 }))
       assert.strictEqual(yield* simulator.peakConcurrency, 2)
-    }).pipe(Effect.provide(withMemory({ activities: 300, latency: "1 seconds" }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 300 }, latency: "1 seconds" }))),
   )
 
   it.effect("a filter that Marketo refuses on the first page of a new name is Marketo's own error", () =>
@@ -216,7 +216,7 @@ describe("run", () => {
       const summary = yield* Pipeline.run({ ...options, undecodable: "keep" })
       assert.deepStrictEqual([summary.records, summary.rejected], [2, 1])
       assert.deepStrictEqual(rejectedOf(yield* memory), ['{"leadId":{}}'])
-    }).pipe(Effect.provide(withMemory({ activities: 0 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 0 } }))),
   )
 })
 
@@ -258,7 +258,7 @@ describe("crash", () => {
           .filter((text) => Number((JSON.parse(text) as { id: number }).id) % 3 !== 0)
           .map((text) => `${text.slice(0, text.lastIndexOf("}"))},"seen":true}`)
         assert.deepStrictEqual(yield* written, expected)
-      }).pipe(Effect.provide(withMemory({ activities: 600 }))),
+      }).pipe(Effect.provide(withMemory({ data: { activities: 600 } }))),
     { fastCheck: { numRuns: 25 } },
   )
 
@@ -326,7 +326,7 @@ describe("batches", () => {
       for (const name of ["one", "many", "bytes"]) {
         assert.deepStrictEqual(textsOf(all.filter((b) => b.checkpoint.subscription === name)), yield* storedOf(1))
       }
-    }).pipe(Effect.provide(withMemory({ activities: 2_000 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 2_000 } }))),
   )
 
   it.effect("reads on while a write runs, but not without end", () =>
@@ -343,13 +343,13 @@ describe("batches", () => {
         ),
       )
       yield* TestClock.adjust("1 seconds")
-      const ahead = (yield* simulator.calls).filter((c) => c.endpoint === "activities").length
+      const ahead = (yield* simulator.calls).filter((c) => c.endpoint === "leadActivities").length
       yield* Deferred.succeed(gate, undefined)
       yield* fiber
       assert.isAbove(ahead, 2)
       assert.isAtMost(ahead, 12)
       assert.deepStrictEqual(yield* written, yield* storedOf(1))
-    }).pipe(Effect.provide(withMemory({ activities: 1_000 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 1_000 } }))),
   )
 
   for (const [every, checkpointEvery] of [
@@ -359,7 +359,7 @@ describe("batches", () => {
     it.effect(`runs of empty pages: a checkpoint every ${every} seconds and at the end, not one a page`, () =>
       Effect.gen(function* () {
         const simulator = yield* Simulator.Simulator
-        yield* simulator.fault({ fault: "emptyPage", match: { endpoint: "activities" }, times: 60 })
+        yield* simulator.fault({ fault: "emptyPage", match: { endpoint: "leadActivities" }, times: 60 })
         const times: Array<number> = []
         const sink = yield* wrapped(
           (write) => (batch) =>
@@ -382,7 +382,7 @@ describe("batches", () => {
         }
         const last = (yield* memory).at(-1)
         assert.strictEqual(last?.checkpoint.positions.length, 1)
-      }).pipe(Effect.provide(withMemory({ activities: 200, latency: "1 seconds" }))),
+      }).pipe(Effect.provide(withMemory({ data: { activities: 200 }, latency: "1 seconds" }))),
     )
   }
 
@@ -395,7 +395,7 @@ describe("batches", () => {
       yield* TestClock.adjust("1 seconds")
       assert.deepStrictEqual(rejectedOf(yield* memory), ['{"leadId":{}}'])
       yield* Fiber.interrupt(fiber)
-    }).pipe(Effect.provide(withMemory({ activities: 0 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 0 } }))),
   )
 
   it.effect("pages that go out together keep what each of them could not decode", () =>
@@ -413,7 +413,7 @@ describe("batches", () => {
       const all = yield* memory
       assert.isTrue(all.some((b) => b.records.length + b.rejected.length > 2))
       assert.deepStrictEqual(rejectedOf(all), bad)
-    }).pipe(Effect.provide(withMemory({ activities: 0 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 0 } }))),
   )
 
   it.effect("a read that fails while the sink is slow: every page before is durable", () =>
@@ -426,7 +426,7 @@ describe("batches", () => {
       )
       assert.strictEqual(error._tag === "Unavailable" && error.reason, "Stalled")
       assert.deepStrictEqual(yield* written, (yield* storedOf(1)).slice(0, 60))
-    }).pipe(Effect.provide(withMemory({ activities: 2_000 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 2_000 } }))),
   )
 
   it.effect("a page over the policy still goes out whole, also behind empty ones", () =>
@@ -528,7 +528,7 @@ describe("metrics", () => {
       assert.isTrue(behind.some((lags) => Math.max(...lags) > Math.min(...lags)))
       assert.strictEqual((yield* of(Metrics.activitiesWritten, name)).count, (yield* written).length)
       assert.strictEqual((yield* of(Metrics.batchesWritten, name)).count, batches.length)
-    }).pipe(Effect.provide(withMemory({ activities: 600 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 600 } }))),
   )
 
   it.effect("lag leaves out a chain that is no longer read", () =>
@@ -540,7 +540,7 @@ describe("metrics", () => {
       yield* TestClock.adjust("30 days")
       yield* run(2)
       assert.strictEqual((yield* of(Metrics.lag, "removed")).value, 0)
-    }).pipe(Effect.provide(withMemory({ activities: 300 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 300 } }))),
   )
 })
 
@@ -585,12 +585,12 @@ describe("tail", () => {
       const simulator = yield* Simulator.Simulator
       const fiber = yield* Effect.fork(Pipeline.tail({ name: "visits", feed: visits, since, every: "1 minutes" }))
       yield* TestClock.adjust("30 seconds")
-      const before = (yield* simulator.calls).filter((c) => c.endpoint === "activities").length
+      const before = (yield* simulator.calls).filter((c) => c.endpoint === "leadActivities").length
       yield* TestClock.adjust("1 hours")
-      const after = (yield* simulator.calls).filter((c) => c.endpoint === "activities").length
+      const after = (yield* simulator.calls).filter((c) => c.endpoint === "leadActivities").length
       assert.strictEqual(after - before, 60)
       yield* Fiber.interrupt(fiber)
-    }).pipe(Effect.provide(withMemory({ activities: 50 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 50 } }))),
   )
 
   it.effect("a chain that is caught up is polled while another one is far behind", () =>
@@ -614,7 +614,7 @@ describe("tail", () => {
         (yield* storedOf(2)).length,
       )
       yield* Fiber.interrupt(fiber)
-    }).pipe(Effect.provide(withMemory({ activities: 3_000, latency: "2 seconds" }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 3_000 }, latency: "2 seconds" }))),
   )
 
   it.effect("memory does not grow with the polls", () =>
@@ -685,13 +685,13 @@ describe("interruption", () => {
   it.effect("a write in hand may finish within drain, 20 seconds unless told otherwise", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* during("19 seconds"), (yield* storedOf(1)).length)
-    }).pipe(Effect.provide(withMemory({ activities: 200 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 200 } }))),
   )
 
   it.effect("one that takes longer writes nothing", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* during("21 seconds"), 0)
-    }).pipe(Effect.provide(withMemory({ activities: 200 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 200 } }))),
   )
 
   for (const [abort, closed] of [
@@ -722,7 +722,7 @@ describe("interruption", () => {
         yield* Effect.fork(Fiber.interrupt(fiber))
         yield* TestClock.adjust("1 minutes")
         assert.strictEqual((yield* Deferred.await(closedAt)) - interrupted, closed * 1_000)
-      }).pipe(Effect.provide(withMemory({ activities: 200 }))),
+      }).pipe(Effect.provide(withMemory({ data: { activities: 200 } }))),
     )
   }
 
@@ -743,7 +743,7 @@ describe("interruption", () => {
       assert.deepStrictEqual(yield* written, [])
       yield* Pipeline.run({ name: "visits", feed: visits, since })
       assert.deepStrictEqual(yield* written, yield* storedOf(1))
-    }).pipe(Effect.provide(withMemory({ activities: 200 }))),
+    }).pipe(Effect.provide(withMemory({ data: { activities: 200 } }))),
   )
 })
 

@@ -24,7 +24,8 @@ type Fault = Parameters<Simulator.Service["fault"]>[0]
 const TYPE = 100_001
 const records = 40
 const quiet = Logger.minimumLogLevel(LogLevel.None)
-const sim = (options: Simulator.Options = {}) => Layer.merge(simulated({ activities: 200, ...options }), quiet)
+const sim = (options: Simulator.Options = {}) =>
+  Layer.merge(simulated({ ...options, data: { activities: 200, ...options.data } }), quiet)
 
 const rental = (i: number, members: Partial<CustomActivity.CustomActivity> = {}): CustomActivity.CustomActivity => ({
   leadId: 100_000 + (i % 35),
@@ -189,7 +190,7 @@ describe("reading back", () => {
       )
       account(outcomes, yield* stored)
       assert.isTrue(outcomes.every(([, o]) => o._tag === "Added"))
-    }).pipe(Effect.provide(sim({ visibilityDelay: "100 seconds" }))),
+    }).pipe(Effect.provide(sim({ quirks: { visibilityDelay: "100 seconds" } }))),
   )
 
   it.effect("beyond it the records are parked, though they are there: the delay is the user's to set", () =>
@@ -201,7 +202,7 @@ describe("reading back", () => {
         outcomes.map(([, o]) => o._tag),
         ["Parked"],
       )
-    }).pipe(Effect.provide(sim({ visibilityDelay: "100 seconds" }))),
+    }).pipe(Effect.provide(sim({ quirks: { visibilityDelay: "100 seconds" } }))),
   )
 
   it.effect("by content counts records that are equal: as many are found as are stored", () =>
@@ -241,9 +242,12 @@ describe("reading back", () => {
         outcomes.map(([, o]) => o._tag),
         ["Parked"],
       )
-      assert.strictEqual((yield* simulator.calls).slice(before).filter((c) => c.endpoint === "activities").length, 5)
+      assert.strictEqual(
+        (yield* simulator.calls).slice(before).filter((c) => c.endpoint === "leadActivities").length,
+        5,
+      )
       assert.deepStrictEqual(yield* stored, [])
-    }).pipe(Effect.provide(sim({ activities: 5_000, blockSize: 20 }))),
+    }).pipe(Effect.provide(sim({ data: { activities: 5_000 }, quirks: { blockSize: 20 } }))),
   )
 
   it.effect("asks for at most 30 leads a call", () =>
@@ -256,7 +260,7 @@ describe("reading back", () => {
           {},
         ),
       )
-      const reads = (yield* simulator.calls).filter((c) => c.endpoint === "activities")
+      const reads = (yield* simulator.calls).filter((c) => c.endpoint === "leadActivities")
       assert.isAtLeast(reads.length, 2)
       assert.isTrue(reads.every((c) => (c.query.leadIds ?? "").split(",").length <= 30))
     }).pipe(Effect.provide(sim())),
@@ -334,10 +338,9 @@ describe("in the middle of many", () => {
         Layer.merge(
           simulated(
             {
-              activities: 200,
+              data: { activities: 200 },
               latency: "20 seconds",
-              tokenLifetime: "60 seconds",
-              limits: { dailyQuota: 5, calls: 1_000, concurrent: 10 },
+              limits: { dailyQuota: 5, calls: 1_000, concurrent: 10, tokenLifetime: "60 seconds" },
             },
             { limits: { dailyQuota: "wait" } },
           ),
@@ -401,7 +404,7 @@ describe("over a real socket", () => {
       ),
     ).pipe(
       Layer.provide(NodeHttp.layer),
-      Layer.provideMerge(Simulator.layerServer({ activities: 200, faults })),
+      Layer.provideMerge(Simulator.layerServer({ data: { activities: 200 }, faults })),
       Layer.provideMerge(quiet),
     )
 

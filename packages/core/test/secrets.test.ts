@@ -74,17 +74,17 @@ const failures: ReadonlyArray<readonly [string, ReadonlyArray<Parameters<Simulat
   ["identity answers 502", [{ fault: "http", status: 502, match: { endpoint: "identity" } }]],
   ["identity refuses", [{ fault: "unauthorized", match: { endpoint: "identity" } }]],
   ["identity answers nothing", [{ fault: "empty", match: { endpoint: "identity" } }]],
-  ["a page is cut", [{ fault: "cut", match: { endpoint: "activities" } }]],
-  ["a page is cut in its body", [{ fault: "cutBody", match: { endpoint: "activities" } }]],
-  ["a page is refused", [{ fault: "error", code: 610, match: { endpoint: "activities" } }]],
-  ["the token is refused", [{ fault: "refusedToken", match: { endpoint: "activities" } }]],
-  ["a page is an error page", [{ fault: "http", status: 503, match: { endpoint: "activities" } }]],
+  ["a page is cut", [{ fault: "cut", match: { endpoint: "leadActivities" } }]],
+  ["a page is cut in its body", [{ fault: "cutBody", match: { endpoint: "leadActivities" } }]],
+  ["a page is refused", [{ fault: "error", code: 610, match: { endpoint: "leadActivities" } }]],
+  ["the token is refused", [{ fault: "refusedToken", match: { endpoint: "leadActivities" } }]],
+  ["a page is an error page", [{ fault: "http", status: 503, match: { endpoint: "leadActivities" } }]],
   [
     "an element cannot be decoded",
     [
       {
         fault: "lateActivities",
-        match: { endpoint: "activities" },
+        match: { endpoint: "leadActivities" },
         activities: [
           { activityTypeId: 1, leadId: "100007777", text: '{"leadId":"jane@example.com","activityTypeId":1}' },
         ],

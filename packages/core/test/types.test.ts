@@ -166,7 +166,7 @@ describe("inferred types", () => {
         Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env)))),
       )
       assert.isAbove(records, 0)
-    }).pipe(Effect.provide(Simulator.layer({ activities: 200 }))),
+    }).pipe(Effect.provide(Simulator.layer({ data: { activities: 200 } }))),
   )
 
   it.effect("the stream of pages runs", () =>
@@ -179,7 +179,7 @@ describe("inferred types", () => {
       const expected = Chunk.toReadonlyArray(changes).flatMap((c) => (c.fields.length > 0 ? [c.marketoGUID] : []))
       assert.isNotEmpty(expected)
       assert.deepStrictEqual(written, expected)
-    }).pipe(Effect.provide(Layer.merge(simulated({ activities: 500 }), ActivitySink.layerMemory))),
+    }).pipe(Effect.provide(Layer.merge(simulated({ data: { activities: 500 } }), ActivitySink.layerMemory))),
   )
 })
 

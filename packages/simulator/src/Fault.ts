@@ -10,19 +10,18 @@ import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 
 /**
- * The endpoints a fault can be tied to: those that read by the last part of their path, those of custom activities by the
- * name of their operation.
+ * The endpoints that a fault can be tied to, by the names that `@effect-marketo/core` has for them.
  *
  * @since 0.1.0
  * @category schemas
  */
 export const Endpoint = Schema.Literal(
   "identity",
-  "types",
-  "pagingtoken",
-  "activities",
-  "leadchanges",
-  "deletedleads",
+  "activityTypes",
+  "pagingToken",
+  "leadActivities",
+  "leadChanges",
+  "deletedLeads",
   "addCustomActivities",
   "customActivityTypes",
   "describeCustomActivityType",
@@ -47,8 +46,13 @@ export type Endpoint = typeof Endpoint.Type
 
 const Count = Schema.Int.pipe(Schema.positive())
 
-/** Milliseconds, or words such as `"2 seconds"`. */
-const Delay = Schema.Union(
+/**
+ * Milliseconds, or a text such as `"2 seconds"`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Delay = Schema.Union(
   Schema.NonNegative,
   Schema.TemplateLiteral(
     Schema.Number,

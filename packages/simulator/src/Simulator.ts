@@ -17,7 +17,7 @@
  *   return yield* calls // one, of identity
  * })
  *
- * Effect.runPromise(program.pipe(Effect.provide(Simulator.layer({ activities: 500 }))))
+ * Effect.runPromise(program.pipe(Effect.provide(Simulator.layer({ data: { activities: 500 } }))))
  * ```
  *
  * @since 0.1.0
@@ -25,7 +25,6 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -33,6 +32,7 @@ import type { Endpoint, Fault } from "./Fault.js"
 import { makeClient } from "./internal/inProcess.js"
 import { Marketo } from "./internal/marketo.js"
 import { serve } from "./internal/socket.js"
+import type * as AllOptions from "./Options.js"
 
 /**
  * The server cannot listen on its port.
@@ -56,77 +56,7 @@ export class ServeError extends Schema.TaggedError<ServeError>("@effect-marketo/
  * @since 0.1.0
  * @category models
  */
-export interface Options {
-  /** Everything generated follows from it. Default: 7. */
-  readonly seed?: number | undefined
-  /** Size of the generated data set. Default: 1,000. */
-  readonly activities?: number | undefined
-  /** When the generated activities happened, ISO 8601. Default: 2026-01-01T00:00:00Z. */
-  readonly from?: string | undefined
-  /** Default: 2026-01-31T00:00:00Z. */
-  readonly to?: string | undefined
-  /** How many leads the activities are spread over, unevenly; those with ids from 100000 on exist, and no others. Default: a twentieth of `activities`, at least 50. */
-  readonly leads?: number | undefined
-  /** Paging tokens of one instance are refused by another. Default: `123-ABC-456`. */
-  readonly munchkinId?: string | undefined
-  /** Default: `simulated-client`. */
-  readonly clientId?: string | undefined
-  /** Default: made from the seed. */
-  readonly clientSecret?: string | undefined
-  /** How long each call takes. Default: no time. */
-  readonly latency?: Duration.DurationInput | undefined
-  /** Whether bodies of 1,024 bytes and more are compressed when the caller asks for gzip. Default: true over a socket, false in process. */
-  readonly gzip?: boolean | undefined
-  readonly limits?: Limits | undefined
-  /** How long an access token lives. Default: 3600 seconds. */
-  readonly tokenLifetime?: Duration.DurationInput | undefined
-  /** Until then an access token may be a query parameter, ISO 8601. Default: 2026-08-31T00:00:00Z. */
-  readonly queryTokenUntil?: string | undefined
-  /** From then on a `listId` of a list with 10,000 or more members is refused, ISO 8601. Default: 2026-12-30T00:00:00Z. */
-  readonly listLimitFrom?: string | undefined
-  /**
-   * How many entries of its log the server looks at for one page. A narrow filter over much other traffic gives runs of empty
-   * pages with `moreResult: true`. Default: 3,000.
-   */
-  readonly blockSize?: number | undefined
-  /** What a page without records has for its `result`. Default: `absent`. */
-  readonly emptyResult?: "absent" | "null" | "array" | undefined
-  /**
-   * Whether a reader that pages on sees an activity that is stored later with an older date. Marketo does not say. `seen`: pages
-   * follow the order of storing; `missed`: they follow the activities' dates. Default: `seen`.
-   */
-  readonly lateArrivals?: "seen" | "missed" | undefined
-  /** Whether activities vanish after 14 days, 90 days or 25 months, by their type and the clock. Default: false. */
-  readonly retention?: boolean | undefined
-  /** Share of the generated activities that have no `id`, 0 to 1. Default: 0. */
-  readonly missingIds?: number | undefined
-  /** Whether attributes declared as integers come as strings. Default: false. */
-  readonly integersAsStrings?: boolean | undefined
-  /** Whether `API Method Name`, `Modifying User` and `Request Id` come in lower case, as recorded. Default: true. */
-  readonly lowerCaseNames?: boolean | undefined
-  /** Whether activities hold an attribute that `types.json` does not declare. Default: false. */
-  readonly extraAttributes?: boolean | undefined
-  /**
-   * Custom activity types that are there at the start, with ids from 100001 on. Default: one approved type `acmeRentKayak`,
-   * with the primary attribute `kayakModel` and, secondary, `bookingNumber`, `rentalHours` (float) and `pickedUpAt` (datetime).
-   */
-  readonly customTypes?: ReadonlyArray<CustomType> | undefined
-  /** How long a written activity is stored before readers see it. Default: no time. */
-  readonly visibilityDelay?: Duration.DurationInput | undefined
-  /** Whether the attributes of custom activities are served with their `apiName` beside their `name`. Default: false. */
-  readonly customApiNames?: boolean | undefined
-  /** Where a refused record has its errors; Marketo's pages disagree. Default: `errors`. */
-  readonly recordErrors?: "errors" | "reasons" | undefined
-  /**
-   * How a change of a custom activity type is refused, which Marketo does not say: with `success: false`, or as a skipped
-   * record. Default: `response`.
-   */
-  readonly customTypeErrors?: "response" | "record" | undefined
-  /** Codes of refusals that Marketo does not document. */
-  readonly codes?: Codes | undefined
-  /** What goes wrong, and when. Default: nothing. */
-  readonly faults?: ReadonlyArray<Fault> | undefined
-}
+export interface Options extends AllOptions.Options {}
 
 /**
  * @since 0.1.0
@@ -135,96 +65,6 @@ export interface Options {
 export interface ServerOptions extends Options {
   /** Default: 0, any free port. */
   readonly port?: number | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Limits {
-  /** Calls in a moving `window`, by arrival; one more is refused with 606. Default: 100. */
-  readonly calls?: number | undefined
-  /** Default: 20 seconds. */
-  readonly window?: Duration.DurationInput | undefined
-  /** Calls in flight; one more is refused with 615. Default: 10. */
-  readonly concurrent?: number | undefined
-  /** Calls a day of US Central Time; one more is refused with 607. Default: 50,000. */
-  readonly dailyQuota?: number | undefined
-  /** Whether a call that ends in an error counts against window and quota; Marketo's documentation says no. Default: false. */
-  readonly countErrors?: boolean | undefined
-  /** Custom activity types; one more is refused with 1027. Default: 10. */
-  readonly customTypes?: number | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface CustomType {
-  /** Letters and digits. */
-  readonly apiName: string
-  readonly name: string
-  readonly description?: string | undefined
-  /** Default: `name`. */
-  readonly triggerName?: string | undefined
-  /** Default: `name`. */
-  readonly filterName?: string | undefined
-  readonly primaryAttribute: CustomTypeAttribute
-  /** The secondary ones, at most 20. Default: none. */
-  readonly attributes?: ReadonlyArray<CustomTypeAttribute> | undefined
-  /** Default: `approved`. */
-  readonly status?: "draft" | "approved" | "approved with draft" | "deleted" | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface CustomTypeAttribute {
-  readonly apiName: string
-  readonly name: string
-  readonly dataType:
-    | "string"
-    | "boolean"
-    | "integer"
-    | "float"
-    | "link"
-    | "email"
-    | "currency"
-    | "date"
-    | "datetime"
-    | "phone"
-    | "text"
-  readonly description?: string | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Codes {
-  /** A paging token that is malformed or of another instance. Default: 1003. */
-  readonly pagingToken?: string | undefined
-  /** A `sinceDatetime` or `activityDate` that is no date. Default: 1001. */
-  readonly date?: string | undefined
-  /** More than 10 type ids, 30 lead ids, 300 records. Default: 1003. */
-  readonly tooMany?: string | undefined
-  /** An unknown list or activity type; a custom type without the version that is asked for. Default: 1013. */
-  readonly notFound?: string | undefined
-  /** An unknown lead field, or attribute of a custom type. Default: 1006. */
-  readonly field?: string | undefined
-  /** A record of a custom type that is a draft, or deleted. Default: 1003. */
-  readonly notApproved?: string | undefined
-  /** A value of another type than the member or attribute has. Default: 1001. */
-  readonly value?: string | undefined
-  /** A member that is missing, of a record, a type or an attribute; an `input` that is missing or empty. Default: 1002. */
-  readonly missing?: string | undefined
-  /** A name or data type that a custom type cannot have. Default: 1003. */
-  readonly invalid?: string | undefined
-  /** An `apiName`, `triggerName` or `filterName` that is taken. Default: 1017. */
-  readonly exists?: string | undefined
-  /** A change that the state of a custom type forbids, such as approving it without a draft. Default: 709. */
-  readonly rule?: string | undefined
 }
 
 /**
@@ -379,15 +219,12 @@ export const layer = (options: Options = {}): Layer.Layer<Simulator | HttpClient
  * @since 0.1.0
  * @category layers
  */
-export const layerServer = (options: ServerOptions = {}): Layer.Layer<Simulator, ServeError> =>
+export const layerServer = ({ port = 0, ...options }: ServerOptions = {}): Layer.Layer<Simulator, ServeError> =>
   Layer.scoped(
     Simulator,
     Effect.gen(function* () {
       const marketo = yield* Effect.sync(() => new Marketo(options, { gzip: true }))
-      const port = yield* Effect.mapError(
-        serve(marketo, options.port ?? 0),
-        (cause) => new ServeError({ port: options.port ?? 0, cause }),
-      )
-      return makeService(marketo, `http://localhost:${port}`)
+      const bound = yield* Effect.mapError(serve(marketo, port), (cause) => new ServeError({ port, cause }))
+      return makeService(marketo, `http://localhost:${bound}`)
     }),
   )

@@ -58,7 +58,7 @@ const announce = Effect.flatMap(Simulator.Simulator, ({ clientId, clientSecret, 
 const simulate = Command.make("marketo-simulator", options, ({ activities, faults, gzip, latency, port, seed }) =>
   Effect.gen(function* () {
     const script = Option.isSome(faults) ? yield* readFaults(faults.value) : []
-    const server = Simulator.layerServer({ activities, faults: script, gzip, latency, port, seed })
+    const server = Simulator.layerServer({ data: { activities }, faults: script, gzip, latency, port, seed })
     return yield* Layer.launch(Layer.provide(Layer.effectDiscard(announce), server))
   }),
 ).pipe(Command.withDescription("A Marketo for tests: the Activities REST API on localhost, with generated data"))

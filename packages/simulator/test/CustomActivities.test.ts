@@ -1,6 +1,6 @@
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { type Fault, Simulator } from "@effect-marketo/simulator"
+import { type Fault, type Options, Simulator } from "@effect-marketo/simulator"
 import { Effect, Fiber, TestClock } from "effect"
 import {
   accessToken,
@@ -42,7 +42,7 @@ const codesOf = ({ result }: Envelope) =>
     ((errors ?? reasons ?? []) as ReadonlyArray<{ readonly code: string }>).map(({ code }) => code),
   )
 
-const typeOf = (dataType: Simulator.CustomTypeAttribute["dataType"], apiName = "sample"): Simulator.CustomType => ({
+const typeOf = (dataType: Options.CustomTypeAttribute["dataType"], apiName = "sample"): Options.CustomType => ({
   apiName,
   name: apiName,
   primaryAttribute: { apiName: "main", name: "Main", dataType },
@@ -117,19 +117,21 @@ describe("adding", () => {
       assert.deepStrictEqual(yield* written, [])
     }).pipe(
       provide({
-        customTypes: [
-          {
-            apiName: "acmeRentKayak",
-            name: "Rent Kayak",
-            primaryAttribute: { apiName: "kayakModel", name: "Kayak Model", dataType: "string" },
-            attributes: [
-              { apiName: "bookingNumber", name: "Booking Number", dataType: "string" },
-              { apiName: "rentalHours", name: "Rental Hours", dataType: "float" },
-            ],
-          },
-          { ...typeOf("string", "unfinished"), status: "draft" },
-          { ...typeOf("string", "gone"), status: "deleted" },
-        ],
+        data: {
+          customTypes: [
+            {
+              apiName: "acmeRentKayak",
+              name: "Rent Kayak",
+              primaryAttribute: { apiName: "kayakModel", name: "Kayak Model", dataType: "string" },
+              attributes: [
+                { apiName: "bookingNumber", name: "Booking Number", dataType: "string" },
+                { apiName: "rentalHours", name: "Rental Hours", dataType: "float" },
+              ],
+            },
+            { ...typeOf("string", "unfinished"), status: "draft" },
+            { ...typeOf("string", "gone"), status: "deleted" },
+          ],
+        },
       }),
     ),
   )
@@ -146,7 +148,7 @@ describe("adding", () => {
 
   const values: Readonly<
     Record<
-      Simulator.CustomTypeAttribute["dataType"],
+      Options.CustomTypeAttribute["dataType"],
       { readonly good: ReadonlyArray<unknown>; readonly bad: ReadonlyArray<unknown> }
     >
   > = {
@@ -182,7 +184,7 @@ describe("adding", () => {
         assert.deepStrictEqual(codesOf(answer), [...good, ...bad, ...primary].map(codes))
         const stored = (yield* written).slice(0, good.length).map((a) => JSON.parse(a.text).attributes[0].value)
         assert.deepStrictEqual(stored, good)
-      }).pipe(provide({ customTypes: [typeOf(dataType as keyof typeof values)] })),
+      }).pipe(provide({ data: { customTypes: [typeOf(dataType as keyof typeof values)] } })),
     )
   }
 
@@ -235,9 +237,11 @@ describe("adding", () => {
       assert.strictEqual(codeOf(yield* add(Array.from({ length: 301 }, () => rental))), "4")
     }).pipe(
       provide({
-        recordErrors: "reasons",
-        codes: { missing: "1", date: "2", notApproved: "3", tooMany: "4", notFound: "5", value: "6", field: "7" },
-        customTypes: [typeOf("string", "ready"), { ...typeOf("string", "unfinished"), status: "draft" }],
+        quirks: {
+          recordErrors: "reasons",
+          codes: { missing: "1", date: "2", notApproved: "3", tooMany: "4", notFound: "5", value: "6", field: "7" },
+        },
+        data: { customTypes: [typeOf("string", "ready"), { ...typeOf("string", "unfinished"), status: "draft" }] },
       }),
     ),
   )
@@ -246,7 +250,7 @@ describe("adding", () => {
     Effect.gen(function* () {
       const answer = yield* add([100_000, 100_002, 100_003].map((leadId) => ({ ...rental, leadId })))
       assert.deepStrictEqual(codesOf(answer), [[], [], ["1004"]])
-    }).pipe(provide({ leads: 3 })),
+    }).pipe(provide({ data: { leads: 3 } })),
   )
 })
 
@@ -258,7 +262,12 @@ describe("reading back", () => {
       assert.deepStrictEqual(JSON.parse(stored?.text ?? "").attributes, [
         { name: "Other", apiName: "other", value: "12" },
       ])
-    }).pipe(provide({ customApiNames: true, integersAsStrings: true, customTypes: [typeOf("integer")] })),
+    }).pipe(
+      provide({
+        quirks: { customApiNames: true, integersAsStrings: true },
+        data: { customTypes: [typeOf("integer")] },
+      }),
+    ),
   )
 
   it.effect("readers see it after the visibility delay; it is stored at once", () =>
@@ -287,7 +296,7 @@ describe("reading back", () => {
         (yield* written).map((activity) => activity.text),
         texts,
       )
-    }).pipe(provide({ activities: 512, visibilityDelay: "1 minute" })),
+    }).pipe(provide({ data: { activities: 512 }, quirks: { visibilityDelay: "1 minute" } })),
   )
 
   it.effect("an old date is a late arrival: a reader at the end of the log sees it, and ids go on", () =>
@@ -328,7 +337,7 @@ describe("reading back", () => {
       const dates = pages.flatMap((page) => page.result ?? []).map(({ activityDate }) => activityDate)
       assert.deepStrictEqual(dates, [...dates].sort())
       assert.isTrue(dates.includes("2026-01-10T00:00:00Z"))
-    }).pipe(provide({ lateArrivals: "missed" })),
+    }).pipe(provide({ quirks: { lateArrivals: "missed" } })),
   )
 })
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Simulator } from "@effect-marketo/simulator"
+import { type Options, Simulator } from "@effect-marketo/simulator"
 import { Cause, Effect, FastCheck, TestClock } from "effect"
 import { accessToken, codeOf, type Envelope, get, post } from "./reader.js"
 
@@ -84,7 +84,7 @@ describe("the life cycle", () => {
       assert.deepInclude(only(yield* change("sailBoat", "delete")), { id: 100_001, status: "deleted" })
       assert.deepStrictEqual((yield* list).result, [])
       assert.deepStrictEqual(yield* declared, [])
-    }).pipe(provide({ customTypes: [] })),
+    }).pipe(provide({ data: { customTypes: [] } })),
   )
 
   const operations = {
@@ -96,7 +96,7 @@ describe("the life cycle", () => {
     discardDraft: change("sample", "discardDraft"),
     delete: change("sample", "delete"),
   }
-  type Status = NonNullable<Simulator.CustomType["status"]>
+  type Status = NonNullable<Options.CustomType["status"]>
   const edited = (status: Status) => ({
     update: status,
     createAttributes: status,
@@ -131,7 +131,7 @@ describe("the life cycle", () => {
           },
         ] as const
         const ends = yield* Effect.forEach(Object.entries(operations), ([name, operation]) =>
-          Effect.map(Effect.provide(operation, Simulator.layer({ customTypes })), (answer) => [
+          Effect.map(Effect.provide(operation, Simulator.layer({ data: { customTypes } })), (answer) => [
             name,
             codeOf(answer) ?? only(answer).status,
           ]),
@@ -185,7 +185,7 @@ describe("the life cycle", () => {
           }
         }
         assert.strictEqual((yield* list).result?.length, model.size)
-      }).pipe(provide({ customTypes: [], limits: { calls: 1_000 } })),
+      }).pipe(provide({ data: { customTypes: [] }, limits: { calls: 1_000 } })),
     { fastCheck: { numRuns: 40 } },
   )
 })
@@ -345,19 +345,21 @@ describe("rules", () => {
       assert.strictEqual(codeOf(yield* describeType("nobody")), "5")
     }).pipe(
       provide({
-        recordErrors: "reasons",
-        customTypeErrors: "record",
+        quirks: {
+          recordErrors: "reasons",
+          customTypeErrors: "record",
+          codes: { missing: "1", invalid: "2", exists: "3", rule: "4", notFound: "5" },
+        },
         limits: { customTypes: 1 },
-        codes: { missing: "1", invalid: "2", exists: "3", rule: "4", notFound: "5" },
       }),
     ),
   )
 
   it.effect("an option with a type that Marketo would not take dies with its name", () =>
     Effect.gen(function* () {
-      const build = (...customTypes: ReadonlyArray<Simulator.CustomType>) =>
-        Effect.map(Effect.flip(Effect.sandbox(Effect.void.pipe(provide({ customTypes })))), Cause.pretty)
-      const type: Simulator.CustomType = {
+      const build = (...customTypes: ReadonlyArray<Options.CustomType>) =>
+        Effect.map(Effect.flip(Effect.sandbox(Effect.void.pipe(provide({ data: { customTypes } })))), Cause.pretty)
+      const type: Options.CustomType = {
         apiName: "sailBoat",
         name: "Sail Boat",
         primaryAttribute: { apiName: "boat", name: "Boat", dataType: "string" },

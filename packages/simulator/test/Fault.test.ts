@@ -30,7 +30,7 @@ const lastCall = Effect.map(
   Effect.flatMap(Simulator.Simulator, ({ calls }) => calls),
   (calls) => calls[calls.length - 1],
 )
-const onActivities = { match: { endpoint: "activities" } } as const
+const onActivities = { match: { endpoint: "leadActivities" } } as const
 
 describe("when", () => {
   const statuses = (count: number) =>
@@ -76,9 +76,9 @@ describe("when", () => {
     }).pipe(
       provide(
         { fault: "error", code: 604, match: { method: "POST" } },
-        { fault: "error", code: 608, match: { endpoint: "types" } },
+        { fault: "error", code: 608, match: { endpoint: "activityTypes" } },
         { fault: "error", code: 611, ...onActivities },
-        { fault: "error", code: 713, match: { endpoint: "activities", method: "GET" } },
+        { fault: "error", code: 713, match: { endpoint: "leadActivities", method: "GET" } },
       ),
     ),
   )
@@ -290,7 +290,7 @@ describe("as data", () => {
   it("decodes from JSON and refuses what is misspelt", () => {
     const decode = Schema.decodeUnknownSync(Schema.Array(Fault.Fault), { onExcessProperty: "error" })
     const script: ReadonlyArray<Fault.Fault> = [
-      { fault: "error", code: 606, match: { endpoint: "activities", method: "GET" }, every: 10, times: 2 },
+      { fault: "error", code: 606, match: { endpoint: "leadActivities", method: "GET" }, every: 10, times: 2 },
       { fault: "cut", call: 3, executed: true, delay: "2 seconds" },
     ]
     assert.deepStrictEqual(decode(script), script)

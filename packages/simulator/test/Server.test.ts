@@ -67,10 +67,10 @@ describe("over a socket", () => {
   )
 
   const cuts: ReadonlyArray<Fault.Fault> = [
-    { fault: "cut", match: { endpoint: "activities" } },
-    { fault: "cut", executed: true, match: { endpoint: "activities" } },
-    { fault: "cutBody", match: { endpoint: "activities" } },
-    { fault: "cutBody", bytes: 0, match: { endpoint: "activities" } },
+    { fault: "cut", match: { endpoint: "leadActivities" } },
+    { fault: "cut", executed: true, match: { endpoint: "leadActivities" } },
+    { fault: "cutBody", match: { endpoint: "leadActivities" } },
+    { fault: "cutBody", bytes: 0, match: { endpoint: "leadActivities" } },
   ]
 
   it.live("cuts connections before the answer and in the middle of its body, and goes on", () =>
@@ -124,7 +124,7 @@ describe("over a socket", () => {
       )
       assert.strictEqual(Buffer.concat(received).length, 10_000)
       assert.strictEqual(Buffer.concat(received).subarray(0, 1).toString(), "{")
-    }).pipe(provide({ faults: [{ fault: "cutBody", bytes: 10_000, match: { endpoint: "activities" } }] })),
+    }).pipe(provide({ faults: [{ fault: "cutBody", bytes: 10_000, match: { endpoint: "leadActivities" } }] })),
   )
 
   it.live("long addresses and large bodies", () =>
@@ -162,7 +162,7 @@ describe("over a socket", () => {
       )
       assert.strictEqual(calls.length, 2)
       assert.strictEqual((yield* client.get(`${simulator.url}/_simulator/leads`)).status, 404)
-    }).pipe(provide({ activities: 700 })),
+    }).pipe(provide({ data: { activities: 700 } })),
   )
 
   it.live("ten thousand activities stream in pieces", () =>
@@ -173,7 +173,7 @@ describe("over a socket", () => {
       assert.notProperty(response.headers, "content-length")
       const chunks = yield* Stream.runCollect(response.stream)
       assert.isAbove(Chunk.size(chunks), 10)
-    }).pipe(provide({ activities: 10_000 })),
+    }).pipe(provide({ data: { activities: 10_000 } })),
   )
 
   it.live("a call that nobody waits for any more is not in flight", () =>
@@ -191,7 +191,7 @@ describe("over a socket", () => {
     }).pipe(
       provide({
         limits: { concurrent: 1 },
-        faults: [{ fault: "delay", delay: "1 hour", match: { endpoint: "activities" } }],
+        faults: [{ fault: "delay", delay: "1 hour", match: { endpoint: "leadActivities" } }],
       }),
     ),
   )
@@ -231,7 +231,7 @@ describe("over a socket", () => {
         yield* Effect.forkDaemon(get(token, activitiesPath))
         yield* untilCalls(simulator, 2)
       })
-      const delay: Fault.Fault = { fault: "delay", delay: "1 hour", match: { endpoint: "activities" } }
+      const delay: Fault.Fault = { fault: "delay", delay: "1 hour", match: { endpoint: "leadActivities" } }
       const closed = yield* closing(stuck, { faults: [delay] })
       yield* TestClock.adjust("999 millis")
       assert.isNull(closed.unsafePoll())

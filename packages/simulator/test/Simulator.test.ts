@@ -61,7 +61,7 @@ describe("pages", () => {
         guids(pages),
         deleted.map(({ id }) => id),
       )
-    }).pipe(provide({ activities: 5_000, blockSize: 50, limits: { calls: 1_000 } })),
+    }).pipe(provide({ data: { activities: 5_000 }, quirks: { blockSize: 50 }, limits: { calls: 1_000 } })),
   )
 
   it.effect("the last page has a token too; asked again it answers the same token until something new is stored", () =>
@@ -115,8 +115,8 @@ describe("pages", () => {
       return again.map((id) => (id === late?.id ? "late" : id === recent?.id ? "recent" : "other"))
     })
     return Effect.gen(function* () {
-      assert.deepStrictEqual(yield* secondRead.pipe(provide({ lateArrivals: "seen" })), ["late", "recent"])
-      assert.deepStrictEqual(yield* secondRead.pipe(provide({ lateArrivals: "missed" })), ["recent"])
+      assert.deepStrictEqual(yield* secondRead.pipe(provide({ quirks: { lateArrivals: "seen" } })), ["late", "recent"])
+      assert.deepStrictEqual(yield* secondRead.pipe(provide({ quirks: { lateArrivals: "missed" } })), ["recent"])
     })
   })
 
@@ -137,7 +137,7 @@ describe("pages", () => {
         guids(pages),
         stored.map(({ id }) => id),
       )
-    }).pipe(provide({ lateArrivals: "missed", limits: { calls: 1_000 } })),
+    }).pipe(provide({ quirks: { lateArrivals: "missed" }, limits: { calls: 1_000 } })),
   )
 
   it.effect("batchSize is clamped to 300", () =>
@@ -164,8 +164,8 @@ describe("pages", () => {
     })
     return Effect.gen(function* () {
       assert.notProperty(yield* result.pipe(provide()), "result")
-      assert.isNull((yield* result.pipe(provide({ emptyResult: "null" }))).result)
-      assert.deepStrictEqual((yield* result.pipe(provide({ emptyResult: "array" }))).result, [])
+      assert.isNull((yield* result.pipe(provide({ quirks: { emptyResult: "null" } }))).result)
+      assert.deepStrictEqual((yield* result.pipe(provide({ quirks: { emptyResult: "array" } }))).result, [])
     })
   })
 
@@ -185,7 +185,7 @@ describe("pages", () => {
       const body = yield* text(token, activitiesPath, { activityTypeIds: "1,2", nextPageToken })
       assert.deepStrictEqual(elementTexts(body), [huge?.text ?? "", odd])
       assert.strictEqual(undecodable?.text, odd)
-    }).pipe(provide({ activities: 0 })),
+    }).pipe(provide({ data: { activities: 0 } })),
   )
 
   it.effect("adding with a date that is none dies", () =>
@@ -258,21 +258,26 @@ describe("pages", () => {
     }).pipe(provide()),
   )
 
-  it.effect("a list of 10,000 members is refused from the announced day on", () =>
-    Effect.gen(function* () {
-      const read = Effect.gen(function* () {
-        const token = yield* accessToken
-        const nextPageToken = yield* since(token, start)
-        const code = (listId: number) =>
-          Effect.map(get(token, activitiesPath, { activityTypeIds: 1, listId, nextPageToken }), codeOf)
-        return yield* Effect.all([code(1001), code(1002), code(4)])
-      })
-      yield* TestClock.setTime(millis("2026-12-29T23:00:00Z"))
-      assert.deepStrictEqual(yield* read, [undefined, undefined, "1013"])
-      yield* TestClock.adjust("2 hours")
-      assert.deepStrictEqual(yield* read, ["1003", undefined, "1013"])
-    }).pipe(provide({ leads: 10_000 })),
-  )
+  for (const [day, quirks] of [
+    ["2026-09-30", {}],
+    ["2026-12-30", { listLimitFrom: "2026-12-30T00:00:00Z" }],
+  ] as const) {
+    it.effect(`a list of 10,000 members is refused from ${day} on`, () =>
+      Effect.gen(function* () {
+        const read = Effect.gen(function* () {
+          const token = yield* accessToken
+          const nextPageToken = yield* since(token, start)
+          const code = (listId: number) =>
+            Effect.map(get(token, activitiesPath, { activityTypeIds: 1, listId, nextPageToken }), codeOf)
+          return yield* Effect.all([code(1001), code(1002), code(4)])
+        })
+        yield* TestClock.setTime(millis(`${day}T00:00:00Z`) - 3_600_000)
+        assert.deepStrictEqual(yield* read, [undefined, undefined, "1013"])
+        yield* TestClock.adjust("2 hours")
+        assert.deepStrictEqual(yield* read, ["1003", undefined, "1013"])
+      }).pipe(provide({ data: { leads: 10_000 }, quirks })),
+    )
+  }
 
   it.effect("old activities vanish when retention is on", () =>
     Effect.gen(function* () {
@@ -299,7 +304,7 @@ describe("pages", () => {
       const [, , longGone, still] = yield* oldest
       assert.isUndefined(longGone)
       assert.strictEqual(still, newLead)
-    }).pipe(provide({ activities: 5_000, retention: true, limits: { calls: 1_000 } })),
+    }).pipe(provide({ data: { activities: 5_000 }, quirks: { retention: true }, limits: { calls: 1_000 } })),
   )
 })
 
@@ -364,7 +369,7 @@ describe("requests", () => {
       const code = (path: string, params: Record<string, string>) => Effect.map(get(token, path, params), codeOf)
       assert.strictEqual(yield* code(activitiesPath, { activityTypeIds: "1", nextPageToken: "NONSENSE" }), "611")
       assert.strictEqual(yield* code("/rest/v1/activities/pagingtoken.json", { sinceDatetime: "x" }), "704")
-    }).pipe(provide({ codes: { pagingToken: "611", date: "704" } })),
+    }).pipe(provide({ quirks: { codes: { pagingToken: "611", date: "704" } } })),
   )
 
   it.effect("a long query may come as a form with _method=GET", () =>
@@ -489,7 +494,7 @@ describe("identity and access tokens", () => {
       const token = yield* accessToken
       yield* TestClock.adjust("90 seconds")
       assert.strictEqual(codeOf(yield* get(token, typesPath)), "602")
-    }).pipe(provide({ tokenLifetime: "90 seconds" })),
+    }).pipe(provide({ limits: { tokenLifetime: "90 seconds" } })),
   )
 
   it.effect("wrong credentials are HTTP 401 with a body of OAuth", () =>
@@ -542,7 +547,7 @@ describe("limits", () => {
       const codes = yield* Effect.replicateEffect(get(token, "/rest/v1/nothing.json"), 3)
       assert.deepStrictEqual(codes.map(codeOf), ["610", "610", "610"])
       assert.strictEqual(yield* types(token), "606")
-    }).pipe(provide({ limits: { calls: 3, countErrors: true } })),
+    }).pipe(provide({ limits: { calls: 3 }, quirks: { countErrors: true } })),
   )
 
   it.effect("615 over 10 calls in flight; latency is time of the test's clock", () =>
@@ -659,7 +664,7 @@ describe("answers", () => {
         new Set(all.flatMap(({ attributes }) => attributes.map(({ name }) => name)))
       const plain = yield* records.pipe(provide())
       const odd = yield* records.pipe(
-        provide({ integersAsStrings: true, missingIds: 0.5, lowerCaseNames: false, extraAttributes: true }),
+        provide({ quirks: { integersAsStrings: true, missingIds: 0.5, lowerCaseNames: false, extraAttributes: true } }),
       )
       const step = (all: typeof plain) =>
         typeof all
@@ -691,7 +696,7 @@ describe("answers", () => {
       for (const kind of ["\\r\\n", '\\"', "\\\\", "{us}", "東京", "Zoë"]) assert.include(all, kind)
       const bytes = Buffer.byteLength(all) / stored.length
       assert.isTrue(bytes > 550 && bytes < 750, `${bytes} bytes an activity`)
-    }).pipe(provide({ activities: 10_000 })),
+    }).pipe(provide({ data: { activities: 10_000 } })),
   )
 
   it.effect("the same seed gives the same data, another seed other data", () =>
@@ -727,9 +732,9 @@ describe("answers", () => {
         })),
         [
           { at: 0, code: undefined, endpoint: "identity", executed: true, number: undefined, records: 0 },
-          { at: 0, code: undefined, endpoint: "pagingtoken", executed: true, number: 1, records: 0 },
-          { at: 3_000, code: undefined, endpoint: "activities", executed: true, number: 2, records: 300 },
-          { at: 3_000, code: "601", endpoint: "activities", executed: false, number: 3, records: 0 },
+          { at: 0, code: undefined, endpoint: "pagingToken", executed: true, number: 1, records: 0 },
+          { at: 3_000, code: undefined, endpoint: "leadActivities", executed: true, number: 2, records: 300 },
+          { at: 3_000, code: "601", endpoint: "leadActivities", executed: false, number: 3, records: 0 },
         ],
       )
       assert.deepStrictEqual(calls[2]?.query, { activityTypeIds: tenTypes, nextPageToken })
@@ -742,9 +747,9 @@ describe("answers", () => {
     Effect.gen(function* () {
       const build = (options: Simulator.Options) =>
         Effect.map(Effect.flip(Effect.sandbox(Effect.void.pipe(provide(options)))), Cause.pretty)
-      assert.include(yield* build({ activities: -1 }), "activities")
-      assert.include(yield* build({ from: "soon" }), "from")
-      assert.include(yield* build({ from: "2026-02-01T00:00:00Z" }), "later than")
+      assert.include(yield* build({ data: { activities: -1 } }), "activities")
+      assert.include(yield* build({ data: { from: "soon" } }), "from")
+      assert.include(yield* build({ data: { from: "2026-02-01T00:00:00Z" } }), "later than")
     }),
   )
 })

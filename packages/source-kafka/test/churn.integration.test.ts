@@ -86,7 +86,7 @@ describeWithKafka("a source", (brokers) => {
         Layer.mergeAll(
           kafka,
           quiet,
-          marketo({ leads: LEADS, latency: "40 millis", faults: [executed, ...notExecuted] }),
+          marketo({ data: { leads: LEADS }, latency: "40 millis", faults: [executed, ...notExecuted] }),
         ),
       ),
     ),
@@ -101,7 +101,7 @@ describeWithKafka("a source", (brokers) => {
       assert.strictEqual(progress.added, progress.records)
     }).pipe(
       Effect.provide(
-        Layer.mergeAll(kafka, quiet, marketo({ leads: LEADS, latency: "40 millis", faults: notExecuted })),
+        Layer.mergeAll(kafka, quiet, marketo({ data: { leads: LEADS }, latency: "40 millis", faults: notExecuted })),
       ),
     ),
   )
@@ -134,8 +134,7 @@ describeWithKafka("a source", (brokers) => {
     })
 
   const simulator = Simulator.layerServer({
-    activities: 0,
-    leads: LEADS,
+    data: { activities: 0, leads: LEADS },
     latency: "100 millis",
     limits: { calls: 100_000, concurrent: 100, dailyQuota: 1e6 },
   })

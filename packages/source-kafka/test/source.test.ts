@@ -724,7 +724,7 @@ describe("a call without an answer", () => {
       assert.strictEqual(done.added + done.confirmed, 500)
       assert.isAbove(done.confirmed, 100)
       assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [500, 0])
-    }).pipe(Effect.provide(layer({ visibilityDelay: "50 seconds" }))),
+    }).pipe(Effect.provide(layer({ quirks: { visibilityDelay: "50 seconds" } }))),
   )
 
   it.effect("that was not executed is sent again by policy", () =>
@@ -809,7 +809,7 @@ describe("a call without an answer", () => {
         place,
         range(100).map((n) => record(n)),
       )
-      yield* faults([lost, { fault: "http", status: 502, match: { endpoint: "types" }, every: 1, times: 40 }])
+      yield* faults([lost, { fault: "http", status: 502, match: { endpoint: "activityTypes" }, every: 1, times: 40 }])
       const feed = yield* Feed.Feed
       const fiber = yield* Effect.fork(take(100)(source(place, { onAssign: "write", unknown: { identity } })))
       yield* TestClock.adjust("31 seconds")
@@ -872,9 +872,9 @@ describe("after an assignment", () => {
       assert.isAtLeast((yield* Clock.currentTimeMillis) - begun, 120_000)
       // and were looked up once; the others were not
       const simulator = yield* Simulator.Simulator
-      const looks = (yield* simulator.calls).filter(({ endpoint }) => endpoint === "pagingtoken")
+      const looks = (yield* simulator.calls).filter(({ endpoint }) => endpoint === "pagingToken")
       assert.strictEqual(looks.length, 2)
-    }).pipe(Effect.provide(layer({ visibilityDelay: "100 seconds" }))),
+    }).pipe(Effect.provide(layer({ quirks: { visibilityDelay: "100 seconds" } }))),
   )
 
   it.effect("without reading back it is written again", () =>

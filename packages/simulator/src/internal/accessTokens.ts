@@ -21,7 +21,7 @@ export class AccessTokens {
       // the instant is part of it, so that a restarted simulator does not hand out a token it has just refused
       const digest = createHash("sha256").update(`${this.settings.seed}/${this.#issued.size}/${now}`).digest("hex")
       const value = `${[8, 12, 16, 20, 32].map((end, i) => digest.slice([0, 8, 12, 16, 20][i], end)).join("-")}:sj`
-      this.#current = { value, expiresAt: now + this.settings.tokenLifetimeMillis, refused: false }
+      this.#current = { value, expiresAt: now + this.settings.limits.tokenLifetimeMillis, refused: false }
       this.#issued.set(value, this.#current)
     }
     return { value: this.#current.value, expiresIn: Math.floor((this.#current.expiresAt - now) / 1_000) }

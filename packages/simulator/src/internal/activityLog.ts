@@ -59,7 +59,7 @@ export class ActivityLog {
     this.#data = makeDataSet(settings)
     this.#texts = new Texts(settings, this.#data)
     this.#byDate =
-      settings.lateArrivals === "missed"
+      settings.quirks.lateArrivals === "missed"
         ? Array.from({ length: this.#data.length }, (_, i) => i).sort(
             (a, b) => this.happened(a) - this.happened(b) || a - b,
           )
@@ -156,7 +156,7 @@ export class ActivityLog {
 
   /** Stores a custom activity, for readers to see after the visibility delay; gives its id. */
   write({ attributes, happened, leadId, primaryAttributeValue, type }: CustomRecord, nowMillis: number): string {
-    const { customApiNames, integersAsStrings, visibilityDelayMillis } = this.settings
+    const { customApiNames, integersAsStrings, visibilityDelayMillis } = this.settings.quirks
     const id = activityId(this.storedLength)
     const activityDate = iso(happened)
     const text = JSON.stringify({
@@ -216,7 +216,7 @@ export class ActivityLog {
   /** Looks at one block of the log, at most, and stops when `limit` entries are found. */
   scan(place: number, limit: number, accepts: (entry: number) => boolean): Scan {
     const found: Array<number> = []
-    const end = Math.min(this.length, place + this.settings.blockSize)
+    const end = Math.min(this.length, place + this.settings.quirks.blockSize)
     let next = place
     while (next < end && found.length < limit) {
       const entry = this.#byDate === undefined ? next : (this.#byDate[next] as number)

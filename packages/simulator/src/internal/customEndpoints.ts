@@ -13,7 +13,7 @@ const maxRecords = 300
 
 const skipped = (settings: Settings, errors: ReadonlyArray<VendorError>) => ({
   status: "skipped",
-  [settings.recordErrors]: errors,
+  [settings.quirks.recordErrors]: errors,
 })
 
 /** The records of a call that adds; undefined if there is no list of them. */
@@ -23,7 +23,7 @@ export const inputOf = (body: unknown): ReadonlyArray<unknown> | undefined => {
 }
 
 const addActivities: Handler = ({ body, customTypes, log, now, settings }) => {
-  const { codes } = settings
+  const { codes } = settings.quirks
   const input = inputOf(body) ?? []
   if (input.length === 0) return Either.left(refusal(codes.missing, missing("input")))
   if (input.length > maxRecords) {
@@ -51,7 +51,7 @@ const describeType: Handler = ({ apiName, customTypes, params, settings }) =>
     return version === undefined
       ? Either.left(
           refusal(
-            settings.codes.notFound,
+            settings.quirks.codes.notFound,
             `Custom activity type '${apiName}' has no ${wanted === "draft" ? "draft" : "approved version"}`,
           ),
         )
@@ -76,7 +76,7 @@ const change = (
     Either.match(operation(request), {
       onRight: (type) => Either.right(success({ result: [toWire(type)] })),
       onLeft: (refused) =>
-        request.settings.customTypeErrors === "record"
+        request.settings.quirks.customTypeErrors === "record"
           ? Either.right(success({ result: [skipped(request.settings, refused.errors)] }))
           : Either.left(refused),
     }),

@@ -21,7 +21,7 @@ export interface CustomRecord {
 const maxAttributeBytes = 65_536
 
 export const checkRecord = (
-  { codes, leads }: Settings,
+  { data: { leads }, quirks: { codes } }: Settings,
   customTypes: CustomTypes,
   record: unknown,
 ): Either.Either<CustomRecord, ReadonlyArray<VendorError>> => {
@@ -77,7 +77,7 @@ export const checkRecord = (
 }
 
 const checkAttributes = (
-  codes: Settings["codes"],
+  codes: Settings["quirks"]["codes"],
   defined: ReadonlyArray<Attribute>,
   given: ReadonlyArray<unknown>,
   refuse: (code: string, message: string) => void,

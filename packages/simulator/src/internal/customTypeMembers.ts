@@ -13,7 +13,7 @@ export interface Attribute {
   readonly isPrimary: boolean
 }
 
-type Codes = Settings["codes"]
+type Codes = Settings["quirks"]["codes"]
 type Result<A> = Either.Either<A, Refusal>
 
 export const apiName = (codes: Codes, given: Json): Result<string> =>

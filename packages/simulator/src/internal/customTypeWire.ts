@@ -1,5 +1,5 @@
 /** Custom activity types as answers show them. */
-import type { CustomType as NewCustomType } from "../Simulator.js"
+import type { CustomType as NewCustomType } from "../Options.js"
 import type { Attribute } from "./customTypeMembers.js"
 import { type CustomType, newest, primaryOf, secondaryOf, type Version } from "./customTypes.js"
 import { iso } from "./dataSet.js"

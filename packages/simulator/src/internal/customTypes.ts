@@ -1,6 +1,6 @@
 /** Custom activity types: what Marketo lets one do to them, and in which state it leaves them. */
 import * as Either from "effect/Either"
-import type { CustomType as NewCustomType } from "../Simulator.js"
+import type { CustomType as NewCustomType } from "../Options.js"
 import type { Attribute } from "./customTypeMembers.js"
 import * as read from "./customTypeMembers.js"
 import { type Json, members, missing, optionalText, requiredText } from "./json.js"
@@ -46,7 +46,7 @@ export class CustomTypes {
   readonly #types: Array<CustomType> = []
 
   constructor(private readonly settings: Settings) {
-    for (const type of settings.customTypes) Either.getOrThrowWith(this.#preset(type), outOfRange(type))
+    for (const type of settings.data.customTypes) Either.getOrThrowWith(this.#preset(type), outOfRange(type))
   }
 
   /** Of a deleted type too: its activities stay. */
@@ -62,12 +62,13 @@ export class CustomTypes {
   find(apiName: string): Result<CustomType> {
     return Either.fromNullable(
       this.all.find((type) => type.apiName === apiName),
-      () => refusal(this.settings.codes.notFound, `Custom activity type '${apiName}' not found`),
+      () => refusal(this.settings.quirks.codes.notFound, `Custom activity type '${apiName}' not found`),
     )
   }
 
   create(body: unknown, now: number): Result<CustomType> {
-    const { codes, limits } = this.settings
+    const { limits, quirks } = this.settings
+    const { codes } = quirks
     return Either.gen(this, function* () {
       const type = members(body)
       const apiName = yield* read.apiName(codes, type)
@@ -99,7 +100,7 @@ export class CustomTypes {
   }
 
   update(apiName: string, body: unknown, now: number): Result<CustomType> {
-    const { codes } = this.settings
+    const { codes } = this.settings.quirks
     const type = members(body)
     return this.#edit(apiName, now, (version) =>
       Either.gen(this, function* () {
@@ -124,7 +125,7 @@ export class CustomTypes {
   createAttributes(apiName: string, body: unknown, now: number): Result<CustomType> {
     return this.#editAttributes(apiName, body, now, (attributes, given) =>
       Either.gen(this, function* () {
-        const created = yield* read.newAttribute(this.settings.codes, given, undefined)
+        const created = yield* read.newAttribute(this.settings.quirks.codes, given, undefined)
         if (attributes.some((other) => other.apiName === created.apiName)) {
           return yield* this.#exists("apiName", created.apiName)
         }
@@ -134,7 +135,7 @@ export class CustomTypes {
   }
 
   updateAttributes(apiName: string, body: unknown, now: number): Result<CustomType> {
-    const { codes } = this.settings
+    const { codes } = this.settings.quirks
     return this.#editAttributes(apiName, body, now, (attributes, given) =>
       Either.gen(this, function* () {
         const old = yield* this.#attribute(attributes, given)
@@ -225,7 +226,7 @@ export class CustomTypes {
       Either.gen(this, function* () {
         const given = members(body).attributes
         if (!Array.isArray(given) || given.length === 0) {
-          return yield* refuse(this.settings.codes.missing, missing("attributes"))
+          return yield* refuse(this.settings.quirks.codes.missing, missing("attributes"))
         }
         let attributes = version.attributes
         for (const attribute of given) {
@@ -240,7 +241,7 @@ export class CustomTypes {
   }
 
   #attribute(attributes: ReadonlyArray<Attribute>, given: Json): Result<Attribute> {
-    const { codes } = this.settings
+    const { codes } = this.settings.quirks
     return Either.flatMap(requiredText(codes, given, "apiName"), (apiName) =>
       Either.fromNullable(
         attributes.find((attribute) => attribute.apiName === apiName),
@@ -268,18 +269,18 @@ export class CustomTypes {
   }
 
   #exists(name: string, value: string): Result<never> {
-    return refuse(this.settings.codes.exists, `'${name}' '${value}' already exists`)
+    return refuse(this.settings.quirks.codes.exists, `'${name}' '${value}' already exists`)
   }
 
   /** A rule of the life cycle. */
   #broken(message: string): Result<never> {
-    return refuse(this.settings.codes.rule, message)
+    return refuse(this.settings.quirks.codes.rule, message)
   }
 
   /** Made as a caller would make it, so that no type is in a state that none can get into. */
   #preset({ attributes = [], status = "approved", ...type }: NewCustomType): Result<void> {
     const { apiName, filterName = type.name, triggerName = type.name } = type
-    const now = this.settings.from * 1_000
+    const now = this.settings.data.from * 1_000
     return Either.gen(this, function* () {
       yield* this.create({ ...type, filterName, triggerName }, now)
       if (attributes.length > 0) yield* this.createAttributes(apiName, { attributes }, now)
@@ -293,7 +294,7 @@ export class CustomTypes {
 const refuse = (code: string, message: string): Result<never> => Either.left(refusal(code, message))
 
 const outOfRange = (type: NewCustomType) => (refused: Refusal) =>
-  new RangeError(`Simulator option "customTypes": ${refused.errors[0]?.message ?? ""} (type "${type.apiName}")`)
+  new RangeError(`Simulator option "data.customTypes": ${refused.errors[0]?.message ?? ""} (type "${type.apiName}")`)
 
 const isOther = (a: Version, b: Version): boolean =>
   a.name !== b.name ||

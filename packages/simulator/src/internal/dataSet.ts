@@ -74,10 +74,10 @@ const assetId = (typeId: number, leadId: number, random: Random): number => {
 }
 
 export const makeDataSet = (settings: Settings): DataSet => {
-  const length = settings.activities
+  const length = settings.data.activities
   const random = new Random(hash(settings.seed, 1))
-  const slotSeconds = (settings.to - settings.from) / slots
-  const { campaigns, weights } = slotWeights(settings.from, slotSeconds, random)
+  const slotSeconds = (settings.data.to - settings.data.from) / slots
+  const { campaigns, weights } = slotWeights(settings.data.from, slotSeconds, random)
   const total = weights.reduce((sum, weight) => sum + weight, 0)
   const everyday = typeTable((type) => type.weight)
   const campaign = typeTable((type) => type.campaignWeight)
@@ -88,7 +88,7 @@ export const makeDataSet = (settings: Settings): DataSet => {
   const assetIds = new Uint32Array(length)
   let index = 0
   let cumulated = 0
-  let second = settings.from
+  let second = settings.data.from
   for (let slot = 0; slot < slots; slot++) {
     cumulated += weights[slot] as number
     const end = slot === slots - 1 ? length : Math.round((cumulated / total) * length)
@@ -97,13 +97,13 @@ export const makeDataSet = (settings: Settings): DataSet => {
     for (; index < end; index++) {
       // three in ten happen in the same second as the one before
       if (!random.chance(0.3)) {
-        const due = settings.from + (slot + (index - start) / (end - start)) * slotSeconds
+        const due = settings.data.from + (slot + (index - start) / (end - start)) * slotSeconds
         second = Math.max(second, Math.floor(due))
       }
-      const leadId = firstLeadId + Math.floor(settings.leads * random.next() ** 2)
+      const leadId = firstLeadId + Math.floor(settings.data.leads * random.next() ** 2)
       const typeId = random.pick(types)
       committed[index] = second
-      happened[index] = random.chance(0.04) ? Math.max(settings.from, second - random.below(30)) : second
+      happened[index] = random.chance(0.04) ? Math.max(settings.data.from, second - random.below(30)) : second
       typeIds[index] = typeId
       leadIds[index] = leadId
       assetIds[index] = assetId(typeId, leadId, random)

@@ -3,7 +3,7 @@ import type { Endpoint, Fault } from "../Fault.js"
 import { customRoutes } from "./customEndpoints.js"
 import { gatewayPage, jsonHeaders, messageOf, type Outcome } from "./outcome.js"
 
-const pages: ReadonlySet<Endpoint> = new Set(["activities", "leadchanges", "deletedleads"])
+const pages: ReadonlySet<Endpoint> = new Set(["leadActivities", "leadChanges", "deletedLeads"])
 const writes: ReadonlySet<Endpoint> = new Set(
   Array.from(customRoutes.values(), ({ endpoint, method }) => (method === "POST" ? [endpoint] : [])).flat(),
 )

@@ -14,7 +14,7 @@ export const wrongType = (value: unknown, type: string, name: string): string =>
 export const missing = (name: string): string => `Missing required parameter '${name}'`
 
 export const optionalText = (
-  codes: Settings["codes"],
+  codes: Settings["quirks"]["codes"],
   object: Json,
   name: string,
 ): Either.Either<string | undefined, Refusal> => {
@@ -24,7 +24,11 @@ export const optionalText = (
     : Either.left(refusal(codes.value, wrongType(value, "String", name)))
 }
 
-export const requiredText = (codes: Settings["codes"], object: Json, name: string): Either.Either<string, Refusal> =>
+export const requiredText = (
+  codes: Settings["quirks"]["codes"],
+  object: Json,
+  name: string,
+): Either.Either<string, Refusal> =>
   Either.flatMap(optionalText(codes, object, name), (value) =>
     value === undefined || value === "" ? Either.left(refusal(codes.missing, missing(name))) : Either.right(value),
   )

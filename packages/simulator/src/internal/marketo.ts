@@ -5,7 +5,8 @@
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import type { Fault } from "../Fault.js"
-import type { Call, NewActivity, Options, StoredActivity } from "../Simulator.js"
+import type { Options } from "../Options.js"
+import type { Call, NewActivity, StoredActivity } from "../Simulator.js"
 import { AccessTokens } from "./accessTokens.js"
 import { ActivityLog } from "./activityLog.js"
 import { customRoutes, inputOf } from "./customEndpoints.js"
@@ -63,7 +64,7 @@ export class Marketo {
     this.#customTypes = new CustomTypes(this.settings)
     this.#accessTokens = new AccessTokens(this.settings)
     this.#pagingTokens = makePagingTokens(this.settings.munchkinId, this.settings.seed)
-    this.#faults = new FaultScript(options.faults ?? [])
+    this.#faults = new FaultScript(this.settings.faults)
   }
 
   fault(fault: Fault): void {
@@ -112,7 +113,7 @@ export class Marketo {
     if (number !== undefined && (call.executed || outcome._tag === "Refusal")) this.usage.count(now, call.code)
     const requestId = `${(hash(this.settings.seed, number ?? 0) & 0xfffff).toString(16)}#${now.toString(16)}`
     const zip = this.settings.gzip && /\bgzip\b/.test(request.headers["accept-encoding"] ?? "")
-    const sent = render(outcome, { requestId, emptyResult: this.settings.emptyResult, zip, fault })
+    const sent = render(outcome, { requestId, emptyResult: this.settings.quirks.emptyResult, zip, fault })
     call.status = sent.cut === undefined ? sent.status : undefined
     return {
       ...sent,
@@ -193,7 +194,10 @@ export class Marketo {
 
   #accessToken(request: Request, params: URLSearchParams, now: number): string | undefined {
     const header = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1]
-    return header ?? (now < this.settings.queryTokenUntilMillis ? (params.get("access_token") ?? undefined) : undefined)
+    return (
+      header ??
+      (now < this.settings.quirks.queryTokenUntilMillis ? (params.get("access_token") ?? undefined) : undefined)
+    )
   }
 }
 

@@ -41,13 +41,13 @@ const integers = (params: URLSearchParams, name: string): Either.Either<Readonly
 const atMost = (settings: Settings, name: string, count: number, limit: number): Either.Either<void, Refusal> =>
   count <= limit
     ? Either.void
-    : Either.left(refusal(settings.codes.tooMany, `Invalid data: at most ${limit} values for '${name}'`))
+    : Either.left(refusal(settings.quirks.codes.tooMany, `Invalid data: at most ${limit} values for '${name}'`))
 
 const parseSince = (settings: Settings, text: string): Either.Either<number, Refusal> => {
   const since = parseInstant(text)
   return since === undefined || since < 0
     ? Either.left(
-        refusal(settings.codes.date, `Invalid value '${text}'. Required of type 'DateTime' for 'sinceDatetime'`),
+        refusal(settings.quirks.codes.date, `Invalid value '${text}'. Required of type 'DateTime' for 'sinceDatetime'`),
       )
     : Either.right(since)
 }
@@ -74,7 +74,7 @@ const page = (
     const token = yield* required(params, "nextPageToken")
     const position = fault?.fault === "refusedToken" ? undefined : pagingTokens.decode(token)
     if (position === undefined || position.entry >= log.length) {
-      return yield* Either.left(refusal(settings.codes.pagingToken, "Invalid value for 'nextPageToken'"))
+      return yield* Either.left(refusal(settings.quirks.codes.pagingToken, "Invalid value for 'nextPageToken'"))
     }
     const asked = yield* integer("batchSize", params.get("batchSize") ?? "300")
     const batchSize = asked > 0 ? Math.min(asked, 300) : 300
@@ -85,7 +85,7 @@ const page = (
       )
     }
     const nowSeconds = now / 1_000
-    const kept: Filter = settings.retention
+    const kept: Filter = settings.quirks.retention
       ? (entry) => log.happened(entry) >= nowSeconds - retentionSeconds(log.typeId(entry))
       : () => true
     const scan = log.scan(
@@ -117,8 +117,9 @@ const leadFilter = ({ log, now, params, settings }: Request): Either.Either<Filt
     const listId = params.get("listId")
     if (listId === null) return ofLeads
     const step = lists.get(yield* integer("listId", listId))
-    if (step === undefined) return yield* Either.left(refusal(settings.codes.notFound, `List '${listId}' not found`))
-    if (now >= settings.listLimitFromMillis && Math.ceil(settings.leads / step) >= 10_000) {
+    if (step === undefined)
+      return yield* Either.left(refusal(settings.quirks.codes.notFound, `List '${listId}' not found`))
+    if (now >= settings.quirks.listLimitFromMillis && Math.ceil(settings.data.leads / step) >= 10_000) {
       return yield* Either.left(refusal("1003", `List '${listId}' has 10,000 or more members`))
     }
     return (entry) => ofLeads(entry) && (log.leadId(entry) - firstLeadId) % step === 0
@@ -132,7 +133,7 @@ const activities: Handler = (request) =>
     yield* atMost(settings, "activityTypeIds", typeIds.size, 10)
     for (const id of typeIds) {
       if (!activityTypeById.has(id) && id < 100_000) {
-        return yield* Either.left(refusal(settings.codes.notFound, `Activity type '${id}' not found`))
+        return yield* Either.left(refusal(settings.quirks.codes.notFound, `Activity type '${id}' not found`))
       }
     }
     const assetIds = new Set(yield* integers(params, "assetIds"))
@@ -152,7 +153,7 @@ const leadChanges: Handler = (request) =>
     const fields = new Set(list(params, "fields"))
     for (const name of fields) {
       if (!leadFieldNames.has(name))
-        return yield* Either.left(refusal(settings.codes.field, `Field '${name}' not found`))
+        return yield* Either.left(refusal(settings.quirks.codes.field, `Field '${name}' not found`))
     }
     const ofLeads = yield* leadFilter(request)
     const isAbout: Filter = (entry) => log.change(entry)?.fields.some((name) => fields.has(name)) ?? false
@@ -196,11 +197,11 @@ const errors =
     )
 
 export const readRoutes: Routes = new Map([
-  ["/rest/v1/activities/types.json", get("types", types)],
-  ["/rest/v1/activities/pagingtoken.json", get("pagingtoken", pagingToken)],
-  ["/rest/v1/activities.json", get("activities", activities)],
-  ["/rest/v1/activities/leadchanges.json", get("leadchanges", leadChanges)],
-  ["/rest/v1/activities/deletedleads.json", get("deletedleads", deletedLeads)],
+  ["/rest/v1/activities/types.json", get("activityTypes", types)],
+  ["/rest/v1/activities/pagingtoken.json", get("pagingToken", pagingToken)],
+  ["/rest/v1/activities.json", get("leadActivities", activities)],
+  ["/rest/v1/activities/leadchanges.json", get("leadChanges", leadChanges)],
+  ["/rest/v1/activities/deletedleads.json", get("deletedLeads", deletedLeads)],
   ["/rest/v1/stats/usage.json", get("usage", usage(1))],
   ["/rest/v1/stats/usage/last7days.json", get("usage", usage(7))],
   ["/rest/v1/stats/errors.json", get("errors", errors(1))],

@@ -7,7 +7,7 @@ import type { Settings } from "./settings.js"
 
 interface Context {
   readonly requestId: string
-  readonly emptyResult: Settings["emptyResult"]
+  readonly emptyResult: Settings["quirks"]["emptyResult"]
   /** Whether the caller takes gzip and gets it; small bodies are sent as they are. */
   readonly zip: boolean
   readonly fault: Fault | undefined
@@ -67,7 +67,7 @@ const envelope = (
 const shortened = ({ result, ...members }: Success["members"], records: number | undefined): Success["members"] =>
   records !== undefined && Array.isArray(result) ? { result: result.slice(0, records), ...members } : members
 
-const withEmptyResult = (text: string, emptyResult: Settings["emptyResult"]): string => {
+const withEmptyResult = (text: string, emptyResult: Settings["quirks"]["emptyResult"]): string => {
   switch (emptyResult) {
     case "absent":
       return text

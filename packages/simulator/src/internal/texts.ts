@@ -63,7 +63,7 @@ export class Texts {
   #head(index: number, random: Random): string {
     const id = activityId(index)
     const guid = `"marketoGUID":"${id}"`
-    const ids = random.chance(this.settings.missingIds)
+    const ids = random.chance(this.settings.quirks.missingIds)
       ? guid
       : random.chance(0.5)
         ? `${guid},"id":${id}`
@@ -89,8 +89,8 @@ export class Texts {
   }
 
   #makeAttributes(typeId: number, random: Random): ReadonlyArray<{ readonly name: string; readonly value: unknown }> {
-    const { extraAttributes, integersAsStrings, leads, lowerCaseNames } = this.settings
-    const leadId = firstLeadId + random.below(leads)
+    const { extraAttributes, integersAsStrings, lowerCaseNames } = this.settings.quirks
+    const leadId = firstLeadId + random.below(this.settings.data.leads)
     const attributes = (activityTypeById.get(typeId)?.attributes ?? [])
       .filter(() => random.chance(0.94)) // one without a value is left out
       .map(({ dataType, name }) => {

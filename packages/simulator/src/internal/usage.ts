@@ -47,11 +47,11 @@ export class Usage {
     return this.#inFlight > concurrent ? "615" : undefined
   }
 
-  /** A call that ended in an error is free, unless `limits.countErrors` says otherwise. */
+  /** A call that ended in an error is free, unless `quirks.countErrors` says otherwise. */
   count(now: number, error: string | undefined): void {
     const day = this.#today(now)
     if (error !== undefined) day.errors.set(error, (day.errors.get(error) ?? 0) + 1)
-    if (error !== undefined && !this.settings.limits.countErrors) return
+    if (error !== undefined && !this.settings.quirks.countErrors) return
     day.calls++
     this.#arrivals.push(now)
   }

@@ -165,7 +165,7 @@ export const chaos = ({
   Effect.gen(function* () {
     const limits = { calls: 1_000_000, dailyQuota: 1_000_000 }
     const simulator = Context.get(
-      yield* Layer.build(Simulator.layerServer({ activities, limits })),
+      yield* Layer.build(Simulator.layerServer({ data: { activities }, limits })),
       Simulator.Simulator,
     )
     const client = Context.get(yield* Layer.build(KafkajsClient.layer({ brokers })), KafkaClient.KafkaClient)

@@ -87,10 +87,9 @@ export const marketo = (options: Simulator.Options = {}, policies: NonNullable<M
   ).pipe(
     Layer.provideMerge(
       Simulator.layer({
-        activities: 0,
-        leads: 50,
         limits: { calls: 10_000, concurrent: 100, dailyQuota: 1e6 },
         ...options,
+        data: { activities: 0, leads: 50, ...options.data },
       }),
     ),
   )
