@@ -8,11 +8,12 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type * as Consumer from "./Consumer.js"
 import type { KafkaError } from "./KafkaError.js"
 import type { ConsumerRecord, TopicPartition } from "./KafkaRecord.js"
+import type { PartitionBatch } from "./PartitionBatch.js"
 import type { Producer, TransactionalProducer } from "./Producer.js"
 import type { NewTopic, Topic, TopicConfig } from "./Topic.js"
 
@@ -37,6 +38,41 @@ export interface TransactionalProducerOptions extends ProducerOptions {
 }
 
 /**
+ * Times that have to fit together: `rebalanceTimeout` must exceed the longest time between `claim` and `commit`, or the
+ * member is expelled in the middle of its work and somebody else does that work again. `sessionTimeout` is at least three
+ * heartbeats, and `rebalanceTimeout` at least `sessionTimeout`; what does not fit is refused as `Misconfigured`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConsumerOptions {
+  readonly topic: string
+  /** Members of one group share the partitions. Needs the ACL Read on the group and on the topic. */
+  readonly groupId: string
+  /**
+   * Where a group without a committed offset begins, and one whose offset the topic no longer keeps. With `"latest"`, what
+   * is written before the first commit may be passed over. Default: `"earliest"`.
+   */
+  readonly from?: "earliest" | "latest" | undefined
+  /**
+   * A member that is silent for this long is expelled. Brokers accept 6 seconds to 30 minutes, unless they are set up
+   * otherwise. Default: 30 seconds.
+   */
+  readonly sessionTimeout?: Duration.DurationInput | undefined
+  /** How soon a rebalance is noticed. Default: 3 seconds. */
+  readonly heartbeatInterval?: Duration.DurationInput | undefined
+  /** How long a rebalance, and the end of the stream, waits for work under way. Default: 150 seconds. */
+  readonly rebalanceTimeout?: Duration.DurationInput | undefined
+  /**
+   * When a member is lost by an error that is retryable, another one takes its place after the delays of this schedule,
+   * and the stream goes on. Before the first member has joined, the client's `startTimeout` is a limit as well.
+   * `Schedule.stop` lets the stream fail at the first loss. Default: 100 milliseconds, doubled up to 10 seconds, for ever,
+   * and from the beginning again when a minute has gone by.
+   */
+  readonly restart?: Schedule.Schedule<unknown, KafkaError> | undefined
+}
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -58,7 +94,7 @@ export interface Service {
    * stream goes on; it fails when what is wrong is for a person to put right. When it ends it waits for the work on what is
    * claimed, for at most `rebalanceTimeout`, and then leaves the group within 5 seconds.
    */
-  readonly consume: (options: Consumer.Options) => Stream.Stream<Consumer.PartitionBatch, KafkaError>
+  readonly consume: (options: ConsumerOptions) => Stream.Stream<PartitionBatch, KafkaError>
   /**
    * What is committed in a topic, or in one partition of it, from its beginning to where its end was when the stream
    * started; transactions that are open or aborted are not seen. In the order of each partition. Fails as `Unavailable`

@@ -1,4 +1,4 @@
-/** Reading a topic as a member of a group. */
+/** Work on a topic as a member of a consumer group. */
 export * as Consumer from "./Consumer.js"
 /** A Kafka cluster as a service: the port. */
 export * as KafkaClient from "./KafkaClient.js"
@@ -12,6 +12,8 @@ export * as KafkajsOptions from "./KafkajsOptions.js"
 export * as KafkaRecord from "./KafkaRecord.js"
 /** The service in memory, for tests. */
 export * as MemoryClient from "./MemoryClient.js"
+/** The records that a member of a consumer group works on. */
+export * as PartitionBatch from "./PartitionBatch.js"
 /** Which partition a key belongs to. */
 export * as Partitioner from "./Partitioner.js"
 /** Writing to topics, in transactions too. */

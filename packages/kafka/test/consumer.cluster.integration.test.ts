@@ -1,5 +1,5 @@
 import { afterAll, assert, beforeAll, it } from "@effect/vitest"
-import { type Consumer, KafkaClient, KafkajsClient, type KafkajsOptions } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient, type KafkajsOptions } from "@effect-marketo/kafka"
 import { Broker, type BrokerError } from "@effect-marketo/kafka-broker"
 import { describeWithOwnKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Context, Deferred, Duration, Effect, Exit, Layer, Option, Schedule, Scope } from "effect"
@@ -35,7 +35,7 @@ const disturbed = (
     disturb,
     during,
     ...options
-  }: Partial<Consumer.Options> & {
+  }: Partial<KafkaClient.ConsumerOptions> & {
     /** Answers with what puts the cluster in order again. */
     readonly disturb: Effect.Effect<Effect.Effect<void, BrokerError.BrokerError>, BrokerError.BrokerError>
     readonly during: Duration.DurationInput

@@ -1,14 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Consumer, KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient, type PartitionBatch } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Chunk, Deferred, Duration, Effect, Fiber, Option, Schedule, Stream } from "effect"
 import { fill, Ledger, Losses, member, quick, unique, until, workThrough } from "./consumerKit.js"
 import { api, make } from "./faults.js"
 
-const all = (batch: Consumer.PartitionBatch) => Chunk.size(batch.records)
+const all = (batch: PartitionBatch.PartitionBatch) => Chunk.size(batch.records)
 
 /** Where a new member of the group begins in a topic of one partition, and whether it is told to be careful. */
-const next = (options: Consumer.Options) =>
+const next = (options: KafkaClient.ConsumerOptions) =>
   Effect.flatMap(KafkaClient.KafkaClient, (kafka) =>
     kafka.consume(options).pipe(
       Stream.map(({ first, records }) => ({ first, offset: Chunk.headNonEmpty(records).offset })),
@@ -56,13 +56,13 @@ describeWithKafka("consuming", (brokers) => {
         // several times what one read may bring
         yield* Effect.forEach([1, 2, 3, 4, 5, 6], () => fill(topic, 2, 4000, "x".repeat(450)))
         const kafka = yield* KafkaClient.KafkaClient
-        const given: Array<Consumer.PartitionBatch> = []
+        const given: Array<PartitionBatch.PartitionBatch> = []
         yield* kafka.consume({ topic, groupId: topic, ...quick }).pipe(
           Stream.runForEach((batch) => Effect.sync(() => given.push(batch))),
           Effect.forkScoped,
         )
         yield* until(() => given.length === 2)
-        const [one, other] = given as [Consumer.PartitionBatch, Consumer.PartitionBatch]
+        const [one, other] = given as [PartitionBatch.PartitionBatch, PartitionBatch.PartitionBatch]
         assert.notStrictEqual(one.partition, other.partition)
         assert.isTrue(one.hasMore)
         assert.isBelow(all(one), 6_000)
@@ -85,7 +85,7 @@ describeWithKafka("consuming", (brokers) => {
         const topic = unique("rebalance")
         yield* fill(topic, 1, 300)
         const options = { topic, groupId: topic, ...quick }
-        const held = yield* Deferred.make<Consumer.PartitionBatch>()
+        const held = yield* Deferred.make<PartitionBatch.PartitionBatch>()
         const ledger = new Ledger()
         // the first member works on ten records while the second one joins
         const firstMember = yield* member(options, (batch) =>
@@ -115,7 +115,7 @@ describeWithKafka("consuming", (brokers) => {
         const topic = unique("stop")
         yield* fill(topic, 1, 300)
         const options = { topic, groupId: topic, ...quick }
-        const held = yield* Deferred.make<Consumer.PartitionBatch>()
+        const held = yield* Deferred.make<PartitionBatch.PartitionBatch>()
         const ending = yield* member(options, (batch) => {
           batch.claim(10)
           return Effect.asVoid(Deferred.succeed(held, batch))
@@ -165,7 +165,7 @@ describeWithKafka("consuming", (brokers) => {
           const losses = new Losses()
           const options = { topic, groupId: topic, ...quick, restart: losses.restart }
           const guests = 7
-          const given: Array<Consumer.PartitionBatch> = []
+          const given: Array<PartitionBatch.PartitionBatch> = []
           yield* member(options, (batch) => {
             given.push(batch)
             return workThrough(batch, () => Effect.void)
@@ -240,7 +240,7 @@ describeWithKafka("consuming", (brokers) => {
         // the first group of a fresh broker may lose members before it has joined
         yield* next({ ...quick, topic, groupId: unique("before") })
         const ledger = new Ledger()
-        const held = yield* Deferred.make<Consumer.PartitionBatch>()
+        const held = yield* Deferred.make<PartitionBatch.PartitionBatch>()
         yield* member(options, (batch) =>
           Effect.gen(function* () {
             if (!(yield* Deferred.succeed(held, batch))) {
@@ -308,7 +308,7 @@ describeWithKafka("consuming", (brokers) => {
         const topic = unique("stop-in-join")
         yield* fill(topic, 1, 300)
         const options = { topic, groupId: topic, ...quick, rebalanceTimeout: "60 seconds" } as const
-        const held = yield* Deferred.make<Consumer.PartitionBatch>()
+        const held = yield* Deferred.make<PartitionBatch.PartitionBatch>()
         yield* member(options, (batch) =>
           Effect.when(Deferred.succeed(held, batch), () => batch.first && batch.claim(10)),
         ).pipe(Effect.forkScoped)

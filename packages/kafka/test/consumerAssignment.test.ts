@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Consumer, KafkaError } from "@effect-marketo/kafka"
+import type { KafkaError, PartitionBatch } from "@effect-marketo/kafka"
 import { Duration, Effect, Fiber, Option, TestClock } from "effect"
 import type { EachBatchPayload, IHeaders } from "kafkajs"
 import * as Assignment from "../src/internal/kafkajs/consumerAssignment.js"
@@ -25,7 +25,7 @@ const withoutValue = { trace: null } as unknown as IHeaders
 
 const setupWith = (sessionTimeout: Duration.Duration) =>
   Effect.gen(function* () {
-    const offered: Array<Consumer.PartitionBatch> = []
+    const offered: Array<PartitionBatch.PartitionBatch> = []
     const failures: Array<KafkaError.KafkaError> = []
     const direct: Array<string> = []
     let heartbeat = async (): Promise<void> => membership.confirmed(generation)

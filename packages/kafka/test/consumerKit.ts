@@ -1,7 +1,7 @@
 /**
  * Members of consumer groups for tests.
  */
-import { type Consumer, KafkaClient, KafkajsClient, type KafkaRecord } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient, type KafkaRecord, type PartitionBatch } from "@effect-marketo/kafka"
 import { Chunk, Effect, Option, Schedule, Stream } from "effect"
 
 export const unique = (name: string) => `${name}-${Math.random().toString(36).slice(2)}`
@@ -68,7 +68,7 @@ export class Ledger {
 
 /** Claims, works on and commits a batch in steps of `size`; ends early when a claim or a commit answers no. */
 export const workThrough = (
-  batch: Consumer.PartitionBatch,
+  batch: PartitionBatch.PartitionBatch,
   work: (records: Chunk.Chunk<KafkaRecord.ConsumerRecord>) => Effect.Effect<unknown>,
   size = 100,
 ): Effect.Effect<void> =>
@@ -83,7 +83,10 @@ export const workThrough = (
   }).pipe(Effect.ensuring(batch.release))
 
 /** A member that works on all its partitions at once, until it is interrupted. */
-export const member = (options: Consumer.Options, work: (batch: Consumer.PartitionBatch) => Effect.Effect<void>) =>
+export const member = (
+  options: KafkaClient.ConsumerOptions,
+  work: (batch: PartitionBatch.PartitionBatch) => Effect.Effect<void>,
+) =>
   Effect.flatMap(KafkaClient.KafkaClient, (kafka) =>
     kafka.consume(options).pipe(Stream.mapEffect(work, { concurrency: "unbounded", unordered: true }), Stream.runDrain),
   )

@@ -7,7 +7,6 @@
 import * as CustomActivities from "@effect-marketo/core/CustomActivities"
 import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
 import * as MarketoError from "@effect-marketo/core/MarketoError"
-import type * as Consumer from "@effect-marketo/kafka/Consumer"
 import * as KafkaClient from "@effect-marketo/kafka/KafkaClient"
 import type * as KafkaError from "@effect-marketo/kafka/KafkaError"
 import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
@@ -33,7 +32,7 @@ import type { SourceError } from "./SourceError.js"
  * @since 0.1.0
  * @category models
  */
-export interface Options<E = never, R = never> extends Consumer.Options {
+export interface Options<E = never, R = never> extends KafkaClient.ConsumerOptions {
   /** Has to exist. One partition is enough. */
   readonly deadLetterTopic: string
   /**

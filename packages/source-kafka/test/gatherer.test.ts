@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Consumer, KafkaRecord } from "@effect-marketo/kafka"
+import { type KafkaRecord, PartitionBatch } from "@effect-marketo/kafka"
 import { Chunk, DateTime, Effect, FastCheck, Option } from "effect"
 import type { Slice } from "../src/internal/batch.js"
 import { Gatherer } from "../src/internal/gatherer.js"
@@ -7,8 +7,10 @@ import { Gatherer } from "../src/internal/gatherer.js"
 const batch = (
   partition: number,
   count: number,
-  options: Partial<Pick<Consumer.PartitionBatch, "first" | "hasMore" | "claim">> & { readonly bytes?: number } = {},
-): Consumer.PartitionBatch => {
+  options: Partial<Pick<PartitionBatch.PartitionBatch, "first" | "hasMore" | "claim">> & {
+    readonly bytes?: number
+  } = {},
+): PartitionBatch.PartitionBatch => {
   const at = (n: number): KafkaRecord.ConsumerRecord => ({
     topic: "t",
     partition,
@@ -18,7 +20,7 @@ const batch = (
     value: Option.some(new Uint8Array(options.bytes ?? 10)),
     headers: {},
   })
-  return {
+  return PartitionBatch.make({
     topic: "t",
     partition,
     length: count,
@@ -30,7 +32,7 @@ const batch = (
     claim: options.claim ?? (() => true),
     commit: () => Effect.succeed(true),
     release: Effect.void,
-  }
+  })
 }
 
 const policy = { maxCount: 300, maxBytes: 1_000_000, maxWait: 1_000, firstWait: 0 }

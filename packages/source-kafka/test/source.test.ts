@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CustomActivities, MarketoError } from "@effect-marketo/core"
-import { type Consumer, KafkaClient, KafkaError, type KafkaRecord, Partitioner } from "@effect-marketo/kafka"
+import { KafkaClient, KafkaError, type KafkaRecord, type PartitionBatch, Partitioner } from "@effect-marketo/kafka"
 import { Simulator } from "@effect-marketo/simulator"
 import { CustomActivitySource, DeadLetter, type Progress } from "@effect-marketo/source-kafka"
 import {
@@ -61,7 +61,7 @@ const flowing = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R
   Effect.raceFirst(effect, Effect.forever(Effect.zipRight(Effect.yieldNow(), TestClock.adjust("1 seconds"))))
 
 /** Something about each batch is another. */
-const withBatches = (change: (batch: Consumer.PartitionBatch) => Partial<Consumer.PartitionBatch>) =>
+const withBatches = (change: (batch: PartitionBatch.PartitionBatch) => Partial<PartitionBatch.PartitionBatch>) =>
   Effect.updateService(KafkaClient.KafkaClient, (client) => ({
     ...client,
     consume: (options) => Stream.map(client.consume(options), (batch) => ({ ...batch, ...change(batch) })),

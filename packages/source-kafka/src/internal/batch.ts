@@ -2,15 +2,15 @@
  * What a call is made of.
  */
 import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
-import type * as Consumer from "@effect-marketo/kafka/Consumer"
 import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
+import type { PartitionBatch } from "@effect-marketo/kafka/PartitionBatch"
 
 /** Marketo's limit for the records of a call. */
 export const MAX_COUNT = 300
 
 /** Consecutive records of a partition's batch: those that go into one call. */
 export interface Slice {
-  readonly batch: Consumer.PartitionBatch
+  readonly batch: PartitionBatch
   readonly from: number
   readonly until: number
 }
@@ -43,7 +43,7 @@ export class Entry {
   isCounted = false
 
   constructor(
-    readonly batch: Consumer.PartitionBatch,
+    readonly batch: PartitionBatch,
     readonly index: number,
     /** Undefined where it could not be decoded. */
     readonly activity: CustomActivity.CustomActivity | undefined,

@@ -3,8 +3,8 @@
  */
 import * as CustomActivity from "@effect-marketo/core/CustomActivity"
 import type * as MarketoError from "@effect-marketo/core/MarketoError"
-import type * as Consumer from "@effect-marketo/kafka/Consumer"
 import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
+import type { PartitionBatch } from "@effect-marketo/kafka/PartitionBatch"
 import * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -34,7 +34,7 @@ const causeOf = (error: unknown): Pick<Cause, "exception" | "message"> => {
   }
 }
 
-const entryOf = (batch: Consumer.PartitionBatch, index: number, decoded: Decoded): Entry =>
+const entryOf = (batch: PartitionBatch, index: number, decoded: Decoded): Entry =>
   Either.isRight(decoded)
     ? new Entry(batch, index, decoded.right, undefined)
     : new Entry(batch, index, undefined, {

@@ -4,7 +4,7 @@
  * A partition is in one call at a time, and its records leave in their order, so order per key holds whatever the number of
  * calls in flight. Any free lane takes any partition: a fixed lane for each would leave some idle while others are behind.
  */
-import type * as Consumer from "@effect-marketo/kafka/Consumer"
+import type { PartitionBatch } from "@effect-marketo/kafka/PartitionBatch"
 import type { Slice } from "./batch.js"
 
 export interface Policy {
@@ -17,7 +17,7 @@ export interface Policy {
 }
 
 interface Waiting {
-  readonly batch: Consumer.PartitionBatch
+  readonly batch: PartitionBatch
   /** Index of the first record that is not in a call yet. */
   next: number
   /** When its records began to wait for a call. */
@@ -25,7 +25,7 @@ interface Waiting {
 }
 
 /** Bytes of a record in a call, about: the value of a record is its JSON, unless the user decodes something else. */
-const sizeOf = (batch: Consumer.PartitionBatch, index: number): number => (batch.valueAt(index)?.length ?? 0) + 1
+const sizeOf = (batch: PartitionBatch, index: number): number => (batch.valueAt(index)?.length ?? 0) + 1
 
 const left = ({ batch, next }: Waiting): number => batch.length - next
 
@@ -37,7 +37,7 @@ export class Gatherer {
   constructor(readonly policy: Policy) {}
 
   /** Takes the place of an older batch of the partition, which is nobody's any more. */
-  offer(batch: Consumer.PartitionBatch, now: number): void {
+  offer(batch: PartitionBatch, now: number): void {
     this.#waiting.delete(batch.partition)
     this.#waiting.set(batch.partition, { batch, next: 0, since: now })
   }

@@ -2,7 +2,7 @@
  * Calls in flight over the partitions in hand: begins work when a lane is free, and ends it within a limit. A lane is free when what
  * its call has written is committed, so no more than one call's records of each lane can ever be written and not committed.
  */
-import type * as Consumer from "@effect-marketo/kafka/Consumer"
+import type { PartitionBatch } from "@effect-marketo/kafka/PartitionBatch"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -14,7 +14,7 @@ import type { Gatherer } from "./gatherer.js"
 import type { Work, WorkError } from "./work.js"
 
 export interface Lanes<R> {
-  readonly offer: (batch: Consumer.PartitionBatch) => Effect.Effect<void>
+  readonly offer: (batch: PartitionBatch) => Effect.Effect<void>
   /** Begins work, again and again. */
   readonly run: Effect.Effect<never, never, R>
   /** Begins nothing new, ends at once what has nothing claimed, and waits for the rest. */

@@ -2,7 +2,7 @@
  * A group's member that a test leads: the partitions of a topic in memory, one batch each, handed out, taken away and watched.
  * The real one is tested in the package `kafka`; this one has no heartbeats, so that hours pass in no time.
  */
-import { type Consumer, KafkaClient, MemoryClient } from "@effect-marketo/kafka"
+import { KafkaClient, MemoryClient, PartitionBatch } from "@effect-marketo/kafka"
 import { Chunk, Clock, Context, Effect, Layer, Mailbox, Option, Stream } from "effect"
 
 export interface Event {
@@ -42,8 +42,11 @@ export const layer: Layer.Layer<Feed | KafkaClient.KafkaClient> = Layer.effectCo
     const consume: KafkaClient.Service["consume"] = ({ topic }) =>
       Stream.unwrap(
         Effect.gen(function* () {
-          const mailbox = yield* Mailbox.make<Consumer.PartitionBatch>()
-          const batchOf = (records: Consumer.PartitionBatch["records"], partition: number): Consumer.PartitionBatch => {
+          const mailbox = yield* Mailbox.make<PartitionBatch.PartitionBatch>()
+          const batchOf = (
+            records: PartitionBatch.PartitionBatch["records"],
+            partition: number,
+          ): PartitionBatch.PartitionBatch => {
             const mine = generation
             const part = parts.get(partition) ?? { committed: 0, claimed: 0 }
             parts.set(partition, part)
@@ -52,13 +55,13 @@ export const layer: Layer.Layer<Feed | KafkaClient.KafkaClient> = Layer.effectCo
             const log = (what: Event["what"], until: number) =>
               events.push({ at: clock.unsafeCurrentTimeMillis(), partition, what, until: start + until })
             const rest = Chunk.drop(records, start)
-            return {
+            return PartitionBatch.make({
               topic,
               partition,
               length: rest.length,
               at: (index) => Chunk.unsafeGet(rest, index),
               valueAt: (index) => Option.getOrNull(Chunk.unsafeGet(rest, index).value),
-              records: rest as Consumer.PartitionBatch["records"],
+              records: rest as PartitionBatch.PartitionBatch["records"],
               first: true,
               hasMore: false,
               claim: (until) => {
@@ -82,7 +85,7 @@ export const layer: Layer.Layer<Feed | KafkaClient.KafkaClient> = Layer.effectCo
                 if (part.claimed > part.committed) log("release", part.committed - start)
                 part.claimed = part.committed
               }),
-            }
+            })
           }
           give = Effect.gen(function* () {
             const records = yield* Effect.orDie(Stream.runCollect(memory.read(topic)))
@@ -90,7 +93,7 @@ export const layer: Layer.Layer<Feed | KafkaClient.KafkaClient> = Layer.effectCo
             for (const partition of partitions) {
               const own = Chunk.filter(records, (record) => record.partition === partition)
               if (own.length > (parts.get(partition)?.committed ?? 0)) {
-                mailbox.unsafeOffer(batchOf(own as Consumer.PartitionBatch["records"], partition))
+                mailbox.unsafeOffer(batchOf(own as PartitionBatch.PartitionBatch["records"], partition))
               }
             }
           })

@@ -8,9 +8,9 @@ import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import type { Options, PartitionBatch } from "../../Consumer.js"
-import type { Service } from "../../KafkaClient.js"
+import type { ConsumerOptions, Service } from "../../KafkaClient.js"
 import { KafkaError } from "../../KafkaError.js"
+import type { PartitionBatch } from "../../PartitionBatch.js"
 import type { Connection } from "./connection.js"
 import * as Member from "./consumerMember.js"
 
@@ -20,14 +20,14 @@ const defaultRestart = Schedule.exponential("100 millis").pipe(
   Schedule.resetAfter("1 minute"),
 )
 
-const refuse = (options: Options, problem: string) =>
+const refuse = (options: ConsumerOptions, problem: string) =>
   new KafkaError({
     reason: "Misconfigured",
     description: `cannot consume topic "${options.topic}" as group "${options.groupId}": ${problem}`,
   })
 
 /** What can be wrong before anything is asked of a broker. */
-const check = (options: Options): Effect.Effect<Omit<Member.Settings, "partitions">, KafkaError> => {
+const check = (options: ConsumerOptions): Effect.Effect<Omit<Member.Settings, "partitions">, KafkaError> => {
   const { from = "earliest", groupId, topic } = options
   const sessionTimeout = Duration.decode(options.sessionTimeout ?? "30 seconds")
   const heartbeatInterval = Duration.decode(options.heartbeatInterval ?? "3 seconds")

@@ -13,9 +13,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { Batch, EachBatchPayload, KafkaMessage } from "kafkajs"
-import type { PartitionBatch } from "../../Consumer.js"
 import { KafkaError } from "../../KafkaError.js"
 import type { ConsumerRecord } from "../../KafkaRecord.js"
+import * as PartitionBatch from "../../PartitionBatch.js"
 import * as lock from "../lock.js"
 import { KafkaJSProtocolError } from "./connection.js"
 import {
@@ -37,7 +37,7 @@ export interface Settings {
   readonly sessionTimeout: Duration.Duration
   readonly rebalanceTimeout: Duration.Duration
   readonly membership: Membership
-  readonly offer: (batch: PartitionBatch) => void
+  readonly offer: (batch: PartitionBatch.PartitionBatch) => void
   /** Ends the member. */
   readonly fail: (error: KafkaError) => void
 }
@@ -241,7 +241,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
 
         if (inHand.size === 0) heartbeatAt = now()
         inHand.add(held)
-        settings.offer({
+        const offered = PartitionBatch.make({
           topic,
           partition,
           length,
@@ -257,6 +257,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
             Effect.suspend(() => commitUntil(Math.min(until, length))).pipe(inTurn, Effect.uninterruptible),
           release: Effect.sync(progress.release),
         })
+        settings.offer(offered)
       })
 
     /**
