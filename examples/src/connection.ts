@@ -29,7 +29,7 @@ const simulated = Layer.unwrapEffect(
 
 const instance: Layer.Layer<
   Marketo.Services,
-  ConfigError.ConfigError | MarketoError.InvalidRequest | Simulator.ServeError,
+  ConfigError.ConfigError | MarketoError.MarketoInvalidRequest | Simulator.ServeError,
   HttpClient.HttpClient
 > = isReal ? real : simulated
 

@@ -22,7 +22,7 @@ import { type Failure, retry } from "./internal/failure.js"
 import * as permits from "./internal/permits.js"
 import { encodeQuery } from "./internal/query.js"
 import { execute, malformed } from "./internal/transport.js"
-import { type MarketoError, Unauthorized } from "./MarketoError.js"
+import { type MarketoError, MarketoUnauthorized } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { endpoints, type RequestPolicy } from "./RequestPolicy.js"
 
@@ -79,7 +79,7 @@ const unauthorized = (reason: "Credentials" | "Token"): Failure => ({
   action: "Fail",
   execution: "NotExecuted",
   cause: reason,
-  toError: (attempts) => new Unauthorized({ endpoint: ENDPOINT, attempts, reason }),
+  toError: (attempts) => new MarketoUnauthorized({ endpoint: ENDPOINT, attempts, reason }),
 })
 
 interface State {
@@ -142,7 +142,7 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
           const wait = Duration.max(lifetime, Duration.seconds(1))
           waited = Duration.sum(waited, wait)
           if (Duration.greaterThan(waited, MAX_WAIT)) {
-            return yield* new Unauthorized({ endpoint: ENDPOINT, attempts: 1, reason: "Token" })
+            return yield* new MarketoUnauthorized({ endpoint: ENDPOINT, attempts: 1, reason: "Token" })
           }
           yield* Effect.logDebug("waiting for the access token to run out, so that a new one is issued")
           yield* Effect.sleep(wait)
@@ -163,7 +163,7 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
           // whoever waited for a renewal shares its end, the bad one too
           if (renewals > arrived.renewals && Option.isSome(failure)) return yield* Effect.fail(failure.value)
           const renewed = yield* Effect.either(renew(refused))
-          const isRefused = Either.isLeft(renewed) && renewed.left._tag === "Unauthorized"
+          const isRefused = Either.isLeft(renewed) && renewed.left._tag === "MarketoUnauthorized"
           yield* Ref.set(state, {
             token: Either.getRight(renewed),
             // the next caller tries afresh: a refusal may have been a slip

@@ -39,7 +39,7 @@ import * as page from "./internal/page.js"
 import * as permits from "./internal/permits.js"
 import * as readOptions from "./internal/readOptions.js"
 import * as MarketoClient from "./MarketoClient.js"
-import { CheckpointRefused, type MarketoError, Unavailable } from "./MarketoError.js"
+import { CheckpointRefused, type MarketoError, MarketoUnavailable } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import type { Page } from "./Page.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
@@ -150,7 +150,7 @@ export const make = (options: {
         Effect.mapError(
           decodeTypes(json.result),
           () =>
-            new Unavailable({
+            new MarketoUnavailable({
               endpoint: "activityTypes",
               requestId,
               attempts: 1,
@@ -197,7 +197,7 @@ export const make = (options: {
         if (page.moreResultOf(answer) && page.tokenOf(answer) === nextPageToken) {
           const { requestId } = answer
           const reason = "Stalled"
-          return yield* new Unavailable({ endpoint, requestId, attempts: 1, reason, execution: "Unknown" })
+          return yield* new MarketoUnavailable({ endpoint, requestId, attempts: 1, reason, execution: "Unknown" })
         }
         return answer
       }).pipe(
@@ -244,7 +244,7 @@ export const make = (options: {
                 const position = state.positions[index] ?? first
                 if (Either.isLeft(answer)) {
                   const error = answer.left
-                  return yield* error._tag === "Rejected" && !fresh.has(position)
+                  return yield* error._tag === "MarketoRejected" && !fresh.has(position)
                     ? refusedToken(error, position)
                     : error
                 }
@@ -296,7 +296,7 @@ export const make = (options: {
 export const oldest = (positions: ReadonlyArray<Position>): DateTime.Utc =>
   positions.map((position) => position.through).reduce(DateTime.min)
 
-const refusedToken = (error: Extract<MarketoError, { _tag: "Rejected" }>, position: Position) =>
+const refusedToken = (error: Extract<MarketoError, { _tag: "MarketoRejected" }>, position: Position) =>
   error.codes.some((code) => tokenRefusals.has(code))
     ? new CheckpointRefused({
         reason: "TokenRefused",

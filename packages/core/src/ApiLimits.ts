@@ -18,7 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as permits from "./internal/permits.js"
-import { InvalidRequest } from "./MarketoError.js"
+import { MarketoInvalidRequest } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 
 /**
@@ -64,13 +64,13 @@ const MARGIN = Duration.millis(250)
 const positive = (field: string, value: number) =>
   Number.isInteger(value) && value >= 1
     ? Effect.void
-    : new InvalidRequest({ field, limit: `must be a whole number of at least 1, not ${value}` })
+    : new MarketoInvalidRequest({ field, limit: `must be a whole number of at least 1, not ${value}` })
 
 /**
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Service, InvalidRequest> =>
+export const make = (options: Options = {}): Effect.Effect<Service, MarketoInvalidRequest> =>
   Effect.gen(function* () {
     const calls = options.calls ?? 50
     const concurrent = options.concurrent ?? 5
@@ -146,7 +146,7 @@ export interface ShareOptions {
  * @since 0.1.0
  * @category layers
  */
-export const layerShare = (options: ShareOptions): Layer.Layer<ApiLimits, InvalidRequest, ApiLimits> =>
+export const layerShare = (options: ShareOptions): Layer.Layer<ApiLimits, MarketoInvalidRequest, ApiLimits> =>
   Layer.effect(
     ApiLimits,
     Effect.gen(function* () {
@@ -164,7 +164,7 @@ export const layerShare = (options: ShareOptions): Layer.Layer<ApiLimits, Invali
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options = {}): Layer.Layer<ApiLimits, InvalidRequest> =>
+export const layer = (options: Options = {}): Layer.Layer<ApiLimits, MarketoInvalidRequest> =>
   Layer.effect(ApiLimits, make(options))
 
 /**

@@ -50,7 +50,7 @@ import * as customWriter from "./internal/customWriter.js"
 import { readBack } from "./internal/readBack.js"
 import * as writeBatches from "./internal/writeBatches.js"
 import * as MarketoClient from "./MarketoClient.js"
-import { InvalidRequest, type MarketoError, Unavailable } from "./MarketoError.js"
+import { type MarketoError, MarketoInvalidRequest, MarketoUnavailable } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
 
@@ -80,7 +80,7 @@ export interface Skipped {
 }
 
 /**
- * Not written, or not known to be: `InvalidRequest` = never sent; `Rejected` with 413 = too large even alone; an error with
+ * Not written, or not known to be: `MarketoInvalidRequest` = never sent; `MarketoRejected` with 413 = too large even alone; an error with
  * `execution: "Unknown"` = it was sent, and reading back did not find it.
  *
  * @since 0.1.0
@@ -242,7 +242,7 @@ const MAX_CALLS = 200
 /** How long `sink` waits for calls under way when its input fails or is interrupted. */
 const DRAIN = Duration.seconds(20)
 
-const invalid = (field: string, limit: string) => new InvalidRequest({ field, limit })
+const invalid = (field: string, limit: string) => new MarketoInvalidRequest({ field, limit })
 
 const unchecked: writeBatches.Check = () => undefined
 
@@ -324,7 +324,7 @@ export const make = (options: {
         : []
       if (results.length !== items.length || results.length !== (json.result as ReadonlyArray<unknown>).length) {
         const { code, execution } = ErrorCode.get("Client", "Result") ?? { code: "Result", execution: "Unknown" }
-        return yield* new Unavailable({
+        return yield* new MarketoUnavailable({
           endpoint: ENDPOINT,
           requestId,
           attempts: 1,

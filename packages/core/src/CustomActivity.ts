@@ -14,7 +14,7 @@ import * as instant from "./internal/instant.js"
 import { JsonBytes } from "./internal/jsonBytes.js"
 import * as jsonText from "./internal/jsonText.js"
 import * as sentForm from "./internal/sentForm.js"
-import { InvalidRequest } from "./MarketoError.js"
+import { MarketoInvalidRequest } from "./MarketoError.js"
 
 /**
  * A value by the attribute's `apiName`, or by its display name. Values are text, finite numbers, bigints, booleans and
@@ -85,7 +85,7 @@ const isTypeId = (id: unknown): boolean => Number.isSafeInteger(id) && (id as nu
 
 const isLeadId = (id: unknown): boolean => (typeof id === "string" ? /^[1-9]\d{0,18}$/.test(id) : isTypeId(id))
 
-const invalid = (field: string, limit: string) => new InvalidRequest({ field, limit })
+const invalid = (field: string, limit: string) => new MarketoInvalidRequest({ field, limit })
 
 /** Appends the value of an attribute; false where there is none. */
 const writeValue = (json: JsonBytes, value: unknown): boolean => {
@@ -112,7 +112,7 @@ const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 
 /** @internal Appends the JSON of one record, or part of it when there is an error. */
-export const writeJson = (json: JsonBytes, self: CustomActivity): InvalidRequest | undefined => {
+export const writeJson = (json: JsonBytes, self: CustomActivity): MarketoInvalidRequest | undefined => {
   if (self instanceof Checked) {
     json.fragment(self.json)
     return undefined
@@ -161,7 +161,7 @@ export const writeJson = (json: JsonBytes, self: CustomActivity): InvalidRequest
  * @since 0.1.0
  * @category conversions
  */
-export const toJson = (self: CustomActivity): Either.Either<string, InvalidRequest> => {
+export const toJson = (self: CustomActivity): Either.Either<string, MarketoInvalidRequest> => {
   const json = new JsonBytes(1_024)
   const error = writeJson(json, self)
   return error === undefined ? Either.right(json.toString()) : Either.left(error)
@@ -226,7 +226,7 @@ const attributeFault = (attribute: unknown): readonly [path: string, limit: stri
 }
 
 /** The first path at fault, and what must be there. Never the value: it may be personal. */
-const faultOf = (input: Members): InvalidRequest | undefined => {
+const faultOf = (input: Members): MarketoInvalidRequest | undefined => {
   for (const [name, isValid, limit] of required) {
     if (!isValid(input[name])) return invalid(name, name in input ? limit : "is missing")
   }
@@ -249,7 +249,7 @@ const faultOf = (input: Members): InvalidRequest | undefined => {
  * @since 0.1.0
  * @category conversions
  */
-export const fromJson = (json: string): Either.Either<CustomActivity, InvalidRequest> => {
+export const fromJson = (json: string): Either.Either<CustomActivity, MarketoInvalidRequest> => {
   if (json.length > MAX_BYTES) return Either.left(tooLong)
   if (jsonText.isDeeper(json, MAX_LEVELS)) return Either.left(tooDeep)
   let input: unknown
@@ -359,7 +359,7 @@ const textOf = (bytes: Uint8Array): string => {
  * @since 0.1.0
  * @category conversions
  */
-export const fromBytes = (json: Uint8Array): Either.Either<Encoded, InvalidRequest> => {
+export const fromBytes = (json: Uint8Array): Either.Either<Encoded, MarketoInvalidRequest> => {
   if (json.length > MAX_BYTES) return Either.left(tooLong)
   const text = textOf(json)
   // decoding drops a byte order mark

@@ -29,7 +29,7 @@ import * as Record from "effect/Record"
 import * as Schema from "effect/Schema"
 import { type CustomActivity, formatDateTime } from "./CustomActivity.js"
 import * as instant from "./internal/instant.js"
-import { InvalidRequest } from "./MarketoError.js"
+import { MarketoInvalidRequest } from "./MarketoError.js"
 
 const textOrNone = Schema.optionalWith(Schema.String, { as: "Option", nullable: true })
 
@@ -326,16 +326,16 @@ const toText = (value: unknown) => (DateTime.isDateTime(value) ? formatDateTime(
  *
  * The primary attribute is required, the others may be left out. It decodes only: an activity is not made a record again.
  *
- * Fails with `InvalidRequest` for a type whose records Marketo would refuse, or that was not described.
+ * Fails with `MarketoInvalidRequest` for a type whose records Marketo would refuse, or that was not described.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const recordSchema = (
   type: CustomActivityType,
-): Either.Either<Schema.Schema<CustomActivity, CustomActivityRecord>, InvalidRequest> =>
+): Either.Either<Schema.Schema<CustomActivity, CustomActivityRecord>, MarketoInvalidRequest> =>
   Either.gen(function* () {
-    const invalid = (limit: string) => new InvalidRequest({ field: "type", limit: `${type.apiName} ${limit}` })
+    const invalid = (limit: string) => new MarketoInvalidRequest({ field: "type", limit: `${type.apiName} ${limit}` })
     if (type.status === "draft" || type.status === "deleted") {
       return yield* Either.left(invalid(`is ${type.status}: only an approved type takes records`))
     }

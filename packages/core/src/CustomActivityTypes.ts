@@ -2,7 +2,7 @@
  * Custom activity types and their life cycle: draft, approved, approved with draft, deleted.
  *
  * Every change is made in a draft, and the live type stays as it is until `approve`; only an approved type takes records.
- * Arguments outside Marketo's documented limits are `InvalidRequest`, and nothing is sent.
+ * Arguments outside Marketo's documented limits are `MarketoInvalidRequest`, and nothing is sent.
  *
  * A write is repeated only where Marketo did not execute it. After an error with `execution: "Unknown"` it may have been:
  * `describe` the type, with `draft: true`, to see.
@@ -43,7 +43,7 @@ import {
   CustomActivityTypeUpdate,
 } from "./CustomActivityType.js"
 import * as MarketoClient from "./MarketoClient.js"
-import { InvalidRequest, type MarketoError, Rejected, Unavailable } from "./MarketoError.js"
+import { type MarketoError, MarketoInvalidRequest, MarketoRejected, MarketoUnavailable } from "./MarketoError.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
 
 /**
@@ -66,16 +66,16 @@ export interface Service {
   readonly list: Effect.Effect<ReadonlyArray<CustomActivityType>, MarketoError>
   /**
    * One type with its attributes. A type that does not exist, or has no approved version (no draft, when that was asked
-   * for), is `Rejected`. Which code Marketo sends is not documented; an answer without a type counts as 1013.
+   * for), is `MarketoRejected`. Which code Marketo sends is not documented; an answer without a type counts as 1013.
    */
   readonly describe: (apiName: string, options?: DescribeOptions) => Effect.Effect<CustomActivityType, MarketoError>
-  /** A draft. Most instances hold 10 custom types; one more is `Rejected` with code 1027. */
+  /** A draft. Most instances hold 10 custom types; one more is `MarketoRejected` with code 1027. */
   readonly create: (type: CustomActivityTypeRequest) => Effect.Effect<CustomActivityType, MarketoError>
   readonly update: (
     apiName: string,
     changes: CustomActivityTypeUpdate,
   ) => Effect.Effect<CustomActivityType, MarketoError>
-  /** The draft becomes the live type. Without a draft it is `Rejected`, by Marketo's general rule with code 709. */
+  /** The draft becomes the live type. Without a draft it is `MarketoRejected`, by Marketo's general rule with code 709. */
   readonly approve: (apiName: string) => Effect.Effect<CustomActivityType, MarketoError>
   /** The live type stays, its draft goes. */
   readonly discardDraft: (apiName: string) => Effect.Effect<CustomActivityType, MarketoError>
@@ -119,18 +119,18 @@ const decodeTypes = Schema.decodeUnknownOption(Schema.Array(CustomActivityType))
 /** The body as JSON, members in the order of Marketo's documentation; or the first member at fault and its limit. */
 const encode = <A, I>(schema: Schema.Schema<A, I>) => {
   const toJson = Schema.encode(Schema.parseJson(schema))
-  return (value: A): Effect.Effect<string, InvalidRequest> => Effect.mapError(toJson(value), invalidAt)
+  return (value: A): Effect.Effect<string, MarketoInvalidRequest> => Effect.mapError(toJson(value), invalidAt)
 }
 
-const invalidAt = (error: ParseResult.ParseError): InvalidRequest => {
+const invalidAt = (error: ParseResult.ParseError): MarketoInvalidRequest => {
   const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
-  return new InvalidRequest({
+  return new MarketoInvalidRequest({
     field: issue?.path.join(".") ?? "",
     limit: issue?._tag === "Missing" ? "is missing, and Marketo requires it" : (issue?.message ?? ""),
   })
 }
 
-const invalid = (field: string, limit: string) => new InvalidRequest({ field, limit })
+const invalid = (field: string, limit: string) => new MarketoInvalidRequest({ field, limit })
 
 const attributesOf = <A, I>(schema: Schema.Schema<A, I>) =>
   Schema.Struct({
@@ -146,13 +146,13 @@ const encodeUpdateAttributes = encode(attributesOf(AttributeUpdate))
 const encodeDeleteAttributes = encode(attributesOf(AttributeUpdate.pick("apiName")))
 
 /** The type's name in the path. Letters and digits only, so that nothing needs encoding there. */
-const checkApiName = (apiName: string): Effect.Effect<string, InvalidRequest> =>
+const checkApiName = (apiName: string): Effect.Effect<string, MarketoInvalidRequest> =>
   Effect.mapError(Schema.decode(ApiName)(apiName), (error) => invalid("apiName", invalidAt(error).limit))
 
 const checkSecondary = (
   type: string | CustomActivityType,
   attributes: ReadonlyArray<AttributeRequest>,
-): Effect.Effect<void, InvalidRequest> => {
+): Effect.Effect<void, MarketoInvalidRequest> => {
   const present = typeof type === "string" ? 0 : type.attributes.length
   const count = present + attributes.filter(({ isPrimary }) => isPrimary !== true).length
   return count > MAX_SECONDARY
@@ -163,7 +163,7 @@ const checkSecondary = (
 const checkPrimary = (
   type: string | CustomActivityType,
   attributes: ReadonlyArray<AttributeUpdate>,
-): Effect.Effect<void, InvalidRequest> => {
+): Effect.Effect<void, MarketoInvalidRequest> => {
   const [promoted, ...others] = attributes.filter(({ isPrimary }) => isPrimary === true)
   if (promoted === undefined) return Effect.void
   if (others.length > 0) return invalid("attributes", "a type has one primary attribute: set isPrimary on one of these")
@@ -191,7 +191,7 @@ const skippedCodes = (record: unknown): ReadonlyArray<string> =>
     : []
 
 const refused = (endpoint: EndpointName, requestId: string, codes: readonly [string, ...Array<string>]) =>
-  new Rejected({ endpoint, requestId, attempts: 1, codes, execution: "NotExecuted", isRetryable: false })
+  new MarketoRejected({ endpoint, requestId, attempts: 1, codes, execution: "NotExecuted", isRetryable: false })
 
 /**
  * @since 0.1.0
@@ -204,7 +204,7 @@ export const make = (options: {
     const client = yield* MarketoClient.MarketoClient
 
     const malformed = (endpoint: EndpointName, requestId: string) =>
-      new Unavailable({ endpoint, requestId, attempts: 1, reason: "Malformed", execution: "Unknown" })
+      new MarketoUnavailable({ endpoint, requestId, attempts: 1, reason: "Malformed", execution: "Unknown" })
 
     const get = (
       endpoint: EndpointName,
@@ -216,7 +216,7 @@ export const make = (options: {
     const typeOf = (
       endpoint: EndpointName,
       { json, requestId }: MarketoClient.Answer,
-    ): Effect.Effect<CustomActivityType, Rejected | Unavailable> => {
+    ): Effect.Effect<CustomActivityType, MarketoRejected | MarketoUnavailable> => {
       const [record] = json.result as ReadonlyArray<unknown>
       const [code, ...codes] = skippedCodes(record)
       if (code !== undefined) return refused(endpoint, requestId, [code, ...codes])

@@ -37,7 +37,7 @@ import * as ApiLimits from "./ApiLimits.js"
 import * as CustomActivities from "./CustomActivities.js"
 import * as CustomActivityTypes from "./CustomActivityTypes.js"
 import * as MarketoClient from "./MarketoClient.js"
-import { InvalidRequest } from "./MarketoError.js"
+import { MarketoInvalidRequest } from "./MarketoError.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
 
 /**
@@ -71,12 +71,12 @@ export type Services =
   | CustomActivities.CustomActivities
   | MarketoClient.MarketoClient
 
-const invalid = (field: string, limit: string) => new InvalidRequest({ field, limit })
+const invalid = (field: string, limit: string) => new MarketoInvalidRequest({ field, limit })
 
 const isLocal = (hostname: string) =>
   hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 
-const checkBaseUrl = (baseUrl: string): Effect.Effect<URL, InvalidRequest> =>
+const checkBaseUrl = (baseUrl: string): Effect.Effect<URL, MarketoInvalidRequest> =>
   Effect.gen(function* () {
     const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined
     if (url === undefined)
@@ -135,7 +135,7 @@ const removeOne = <A>(all: ReadonlyArray<A>, one: A): ReadonlyArray<A> => {
  */
 export const layerWithoutLimits = (
   options: Options,
-): Layer.Layer<Services, InvalidRequest, HttpClient.HttpClient | ApiLimits.ApiLimits> =>
+): Layer.Layer<Services, MarketoInvalidRequest, HttpClient.HttpClient | ApiLimits.ApiLimits> =>
   Layer.unwrapScoped(
     Effect.gen(function* () {
       const { clientId, clientSecret, timeout } = options
@@ -171,7 +171,7 @@ export const layerWithoutLimits = (
  */
 export const layer = (
   options: Options,
-): Layer.Layer<Services | ApiLimits.ApiLimits, InvalidRequest, HttpClient.HttpClient> =>
+): Layer.Layer<Services | ApiLimits.ApiLimits, MarketoInvalidRequest, HttpClient.HttpClient> =>
   Layer.provideMerge(layerWithoutLimits(options), ApiLimits.layer(options.limits))
 
 const isBlank = (secret: Redacted.Redacted) => Redacted.value(secret).trim() === ""
@@ -188,7 +188,7 @@ const missing = (config: Config.Config<Redacted.Redacted>) =>
  */
 export const layerConfig = (
   config: Config.Config.Wrap<Options>,
-): Layer.Layer<Services | ApiLimits.ApiLimits, ConfigError | InvalidRequest, HttpClient.HttpClient> =>
+): Layer.Layer<Services | ApiLimits.ApiLimits, ConfigError | MarketoInvalidRequest, HttpClient.HttpClient> =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const options = yield* Config.unwrap<Options>(config)

@@ -21,7 +21,7 @@ import { type Failure, retry } from "./internal/failure.js"
 import { across } from "./internal/handover.js"
 import { encodeQuery } from "./internal/query.js"
 import * as transport from "./internal/transport.js"
-import { InvalidRequest, type MarketoError, Unauthorized } from "./MarketoError.js"
+import { type MarketoError, MarketoInvalidRequest, MarketoUnauthorized } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { general, type RequestPolicy } from "./RequestPolicy.js"
 
@@ -65,7 +65,7 @@ export interface CallOptions {
   readonly endpoint?: string | undefined
   /** Default: `RequestPolicy.general`. */
   readonly policy?: RequestPolicy | undefined
-  /** An answer of which this is false is treated like a cut one: repeated, then `Unavailable`. */
+  /** An answer of which this is false is treated like a cut one: repeated, then `MarketoUnavailable`. */
   readonly isComplete?: ((json: Answer["json"]) => boolean) | undefined
   readonly hold?: Hold | undefined
 }
@@ -117,7 +117,7 @@ const ranOut: Failure = {
   action: "Reauthenticate",
   execution: "NotExecuted",
   cause: "TokenRanOut",
-  toError: (attempts) => new Unauthorized({ endpoint: "identity", attempts, reason: "Token" }),
+  toError: (attempts) => new MarketoUnauthorized({ endpoint: "identity", attempts, reason: "Token" }),
 }
 
 const holding = <A>({ acquire, release }: Hold, attempt: Effect.Effect<A, Failure>): Effect.Effect<A, Failure> =>
@@ -183,7 +183,7 @@ export const make = (options: {
       options: CallOptions,
       kind: "read" | "write",
     ): Effect.Effect<Answer, MarketoError> => {
-      if (!/^\/(?!\/)/.test(path)) return new InvalidRequest({ field: "path", limit: 'must begin with one "/"' })
+      if (!/^\/(?!\/)/.test(path)) return new MarketoInvalidRequest({ field: "path", limit: 'must begin with one "/"' })
       const { endpoint = nameOf(path), policy = general } = options
       return Effect.suspend(() => {
         let calls = 0

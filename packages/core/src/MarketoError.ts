@@ -44,15 +44,14 @@ const request = (requestId: string | undefined) => (requestId === undefined ? ""
  * @since 0.1.0
  * @category errors
  */
-export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("@effect-marketo/core/InvalidRequest")(
-  "InvalidRequest",
-  {
-    /** The argument at fault, by its name in the options. */
-    field: Schema.String,
-    /** The limit, and what was given where that is no secret. */
-    limit: Schema.String,
-  },
-) {
+export class MarketoInvalidRequest extends Schema.TaggedError<MarketoInvalidRequest>(
+  "@effect-marketo/core/MarketoInvalidRequest",
+)("MarketoInvalidRequest", {
+  /** The argument at fault, by its name in the options. */
+  field: Schema.String,
+  /** The limit, and what was given where that is no secret. */
+  limit: Schema.String,
+}) {
   override get message(): string {
     return `${this.field}: ${this.limit}`
   }
@@ -78,7 +77,9 @@ const unavailable = {
  * @since 0.1.0
  * @category errors
  */
-export class Unavailable extends Schema.TaggedError<Unavailable>("@effect-marketo/core/Unavailable")("Unavailable", {
+export class MarketoUnavailable extends Schema.TaggedError<MarketoUnavailable>(
+  "@effect-marketo/core/MarketoUnavailable",
+)("MarketoUnavailable", {
   ...common,
   reason: Schema.Literal("Connection", "Timeout", "Gateway", "Malformed", "Stalled"),
   execution: Execution,
@@ -111,10 +112,9 @@ const unauthorized = {
  * @since 0.1.0
  * @category errors
  */
-export class Unauthorized extends Schema.TaggedError<Unauthorized>("@effect-marketo/core/Unauthorized")(
-  "Unauthorized",
-  { ...common, reason: Schema.Literal("Credentials", "Token", "Permission") },
-) {
+export class MarketoUnauthorized extends Schema.TaggedError<MarketoUnauthorized>(
+  "@effect-marketo/core/MarketoUnauthorized",
+)("MarketoUnauthorized", { ...common, reason: Schema.Literal("Credentials", "Token", "Permission") }) {
   override get message(): string {
     return `${this.endpoint}: ${unauthorized[this.reason]}${request(this.requestId)}`
   }
@@ -138,12 +138,15 @@ const limited = {
  * @since 0.1.0
  * @category errors
  */
-export class Limited extends Schema.TaggedError<Limited>("@effect-marketo/core/Limited")("Limited", {
-  ...common,
-  reason: Schema.Literal("Rate", "Concurrency", "DailyQuota"),
-  /** When the same call may succeed; for `DailyQuota` the next midnight in America/Chicago. */
-  retryAt: Schema.DateTimeUtcFromSelf,
-}) {
+export class MarketoLimited extends Schema.TaggedError<MarketoLimited>("@effect-marketo/core/MarketoLimited")(
+  "MarketoLimited",
+  {
+    ...common,
+    reason: Schema.Literal("Rate", "Concurrency", "DailyQuota"),
+    /** When the same call may succeed; for `DailyQuota` the next midnight in America/Chicago. */
+    retryAt: Schema.DateTimeUtcFromSelf,
+  },
+) {
   override get message(): string {
     return `${this.endpoint}: ${limited[this.reason]}; try again at ${DateTime.formatIso(this.retryAt)}, ${after(this.attempts)}`
   }
@@ -160,13 +163,16 @@ export class Limited extends Schema.TaggedError<Limited>("@effect-marketo/core/L
  * @since 0.1.0
  * @category errors
  */
-export class Rejected extends Schema.TaggedError<Rejected>("@effect-marketo/core/Rejected")("Rejected", {
-  ...common,
-  /** Marketo's codes, as text; an HTTP status where the gateway refused (413, 414, 404 …). See `ErrorCode.table`. */
-  codes: Schema.NonEmptyArray(Schema.String),
-  execution: Execution,
-  isRetryable: Schema.Boolean,
-}) {
+export class MarketoRejected extends Schema.TaggedError<MarketoRejected>("@effect-marketo/core/MarketoRejected")(
+  "MarketoRejected",
+  {
+    ...common,
+    /** Marketo's codes, as text; an HTTP status where the gateway refused (413, 414, 404 …). See `ErrorCode.table`. */
+    codes: Schema.NonEmptyArray(Schema.String),
+    execution: Execution,
+    isRetryable: Schema.Boolean,
+  },
+) {
   override get message(): string {
     const meaning = (code: string) => (ErrorCode.get("Response", code) ?? ErrorCode.get("HTTP", code))?.meaning
     const reasons = this.codes.map((code) => `[${code}] ${meaning(code) ?? "not in Marketo's list of codes"}`)
@@ -180,7 +186,9 @@ export class Rejected extends Schema.TaggedError<Rejected>("@effect-marketo/core
  * @since 0.1.0
  * @category errors
  */
-export class Undecodable extends Schema.TaggedError<Undecodable>("@effect-marketo/core/Undecodable")("Undecodable", {
+export class MarketoUndecodable extends Schema.TaggedError<MarketoUndecodable>(
+  "@effect-marketo/core/MarketoUndecodable",
+)("MarketoUndecodable", {
   ...common,
   /** Zero-based position of the element in its page. */
   index: Schema.Number,
@@ -226,10 +234,10 @@ export class CheckpointRefused extends Schema.TaggedError<CheckpointRefused>("@e
  * @category errors
  */
 export type MarketoError =
-  | InvalidRequest
-  | Unavailable
-  | Unauthorized
-  | Limited
-  | Rejected
-  | Undecodable
+  | MarketoInvalidRequest
+  | MarketoUnavailable
+  | MarketoUnauthorized
+  | MarketoLimited
+  | MarketoRejected
+  | MarketoUndecodable
   | CheckpointRefused

@@ -41,7 +41,7 @@ import { Checkpoint, type Position } from "./Checkpoint.js"
 import type { Feed } from "./Feed.js"
 import { count } from "./internal/count.js"
 import * as readOptions from "./internal/readOptions.js"
-import { InvalidRequest, type MarketoError } from "./MarketoError.js"
+import { type MarketoError, MarketoInvalidRequest } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import type { Page } from "./Page.js"
 import type { SinkError } from "./SinkError.js"
@@ -169,7 +169,7 @@ const write = <A, E, R>(
       const { batchSize, concurrency, feed, name, since, transform, undecodable } = options
       const start = { batchSize, concurrency, undecodable, since, every }
       if (name.trim() === "" || name.length > 200) {
-        return yield* new InvalidRequest({ field: "name", limit: "a pipeline's name has 1 to 200 characters" })
+        return yield* new MarketoInvalidRequest({ field: "name", limit: "a pipeline's name has 1 to 200 characters" })
       }
       // before the sink shuts another writer out
       yield* readOptions.check(feed, start)

@@ -131,7 +131,7 @@ describe("AccessToken", () => {
           { concurrency: "unbounded" },
         ),
       )
-      assert.isTrue(results.every((result) => result._tag === "Left" && result.left._tag === "Unavailable"))
+      assert.isTrue(results.every((result) => result._tag === "Left" && result.left._tag === "MarketoUnavailable"))
       assert.strictEqual(yield* identityCalls, 9)
       yield* get
       assert.strictEqual(yield* identityCalls, 10)
@@ -175,7 +175,7 @@ describe("AccessToken", () => {
       yield* simulator.fault({ fault: "expiresIn", seconds: 0, match: { endpoint: "identity" }, times: 1_000 })
       const begun = yield* Clock.currentTimeMillis
       const error = yield* flowing(Effect.flip(get))
-      assert.strictEqual(error._tag === "Unauthorized" && error.reason, "Token")
+      assert.strictEqual(error._tag === "MarketoUnauthorized" && error.reason, "Token")
       assert.isAtMost((yield* Clock.currentTimeMillis) - begun, 65_000)
     }).pipe(Effect.provide(simulated())),
   )
@@ -185,7 +185,7 @@ describe("AccessToken", () => {
       const simulator = yield* Simulator.Simulator
       yield* simulator.fault({ fault: "error", code: 601, match: { endpoint: "activityTypes" }, times: 1_000 })
       const error = yield* flowing(Effect.flip(get))
-      assert.strictEqual(error._tag === "Unauthorized" && error.reason, "Token")
+      assert.strictEqual(error._tag === "MarketoUnauthorized" && error.reason, "Token")
       assert.strictEqual((yield* apiCalls).length, 1)
     }).pipe(Effect.provide(simulated())),
   )
@@ -195,7 +195,7 @@ describe("AccessToken", () => {
       const simulator = yield* Simulator.Simulator
       yield* simulator.fault({ fault: "error", code: 601, match: { endpoint: "activityTypes" } })
       const error = yield* Effect.flip(flowing(get))
-      assert.strictEqual(error._tag === "Unauthorized" && error.reason, "Token")
+      assert.strictEqual(error._tag === "MarketoUnauthorized" && error.reason, "Token")
       yield* get
     }).pipe(Effect.provide(simulated())),
   )
@@ -205,7 +205,7 @@ describe("AccessToken", () => {
       const simulator = yield* Simulator.Simulator
       yield* simulator.fault({ fault: "unauthorized", match: { endpoint: "identity" }, times: 1_000 })
       const error = yield* Effect.flip(get)
-      assert.strictEqual(error._tag === "Unauthorized" && error.reason, "Credentials")
+      assert.strictEqual(error._tag === "MarketoUnauthorized" && error.reason, "Credentials")
       assert.include(error.message, "client id or the client secret")
       assert.strictEqual(yield* identityCalls, 1)
     }).pipe(Effect.provide(simulated())),
@@ -218,7 +218,7 @@ describe("AccessToken", () => {
         const body = JSON.stringify({ error: word, error_description: "no such client" })
         yield* simulator.fault({ fault: "malformed", body, match: { endpoint: "identity" }, times: 1_000 })
         const error = yield* flowing(Effect.flip(get))
-        assert.strictEqual(error._tag === "Unauthorized" && error.reason, "Credentials")
+        assert.strictEqual(error._tag === "MarketoUnauthorized" && error.reason, "Credentials")
         assert.strictEqual(yield* identityCalls, 1)
       }).pipe(Effect.provide(simulated())),
     )
@@ -239,7 +239,7 @@ describe("AccessToken", () => {
       const simulator = yield* Simulator.Simulator
       yield* simulator.fault({ fault: "http", status: 403, match: { endpoint: "identity" } })
       const error = yield* Effect.flip(get)
-      assert.deepStrictEqual(error._tag === "Rejected" && [error.endpoint, error.codes], ["identity", ["403"]])
+      assert.deepStrictEqual(error._tag === "MarketoRejected" && [error.endpoint, error.codes], ["identity", ["403"]])
     }).pipe(Effect.provide(simulated())),
   )
 

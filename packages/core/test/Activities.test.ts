@@ -119,7 +119,7 @@ describe("paging", () => {
       const simulator = yield* Simulator.Simulator
       yield* simulator.fault({ fault: "sameToken", call: 4 })
       const error = yield* Effect.flip(collect(visits, { since, batchSize: 10 }))
-      assert.strictEqual(error._tag === "Unavailable" && error.reason, "Stalled")
+      assert.strictEqual(error._tag === "MarketoUnavailable" && error.reason, "Stalled")
       assert.strictEqual((yield* simulator.calls).filter((c) => c.endpoint === "leadActivities").length, 3)
     }).pipe(Effect.provide(simulated())),
   )
@@ -134,7 +134,7 @@ describe("paging", () => {
         const { calls, layer } = yield* stub([pagingToken, body])
         yield* TestClock.setTime(DateTime.toEpochMillis(now))
         const error = yield* Effect.flip(flowing(Effect.provide(collect(visits, { since }), layer)))
-        assert.strictEqual(error._tag === "Unavailable" && error.reason, "Malformed")
+        assert.strictEqual(error._tag === "MarketoUnavailable" && error.reason, "Malformed")
         assert.strictEqual((yield* calls).length, 1 + 9)
       }),
     )
@@ -436,7 +436,7 @@ describe("bad input is a typed error before any call", () => {
         yield* TestClock.setTime(DateTime.toEpochMillis(now))
         const { layer, sent } = yield* stub([pagingToken])
         const error = yield* Effect.flip(Effect.provide(collect(feed, { since, ...start }), layer))
-        assert.strictEqual(error._tag === "InvalidRequest" && error.field, field)
+        assert.strictEqual(error._tag === "MarketoInvalidRequest" && error.field, field)
         assert.deepStrictEqual(yield* sent, [])
       }),
     )
@@ -466,8 +466,8 @@ describe("elements that cannot be decoded", () => {
       const exit = yield* Effect.exit(collect(visits, { since }))
       assert.isTrue(Exit.isFailure(exit))
       const error = yield* Effect.flip(exit)
-      assert.strictEqual(error._tag === "Undecodable" && error.index, 1)
-      assert.deepStrictEqual(error._tag === "Undecodable" && error.paths, ["leadId"])
+      assert.strictEqual(error._tag === "MarketoUndecodable" && error.index, 1)
+      assert.deepStrictEqual(error._tag === "MarketoUndecodable" && error.paths, ["leadId"])
       assert.notInclude(JSON.stringify(error) + error.message, "x7")
     }).pipe(Effect.provide(simulated({ data: { activities: 0 } }))),
   )
@@ -479,7 +479,7 @@ describe("elements that cannot be decoded", () => {
       const activities = yield* Activities.Activities
       const start: Activities.Start = { since, undecodable: "keep" }
       const error = yield* Effect.flip(Stream.runDrain(activities.stream(visits, start)))
-      assert.strictEqual(error._tag === "Undecodable" && error.index, 1)
+      assert.strictEqual(error._tag === "MarketoUndecodable" && error.index, 1)
     }).pipe(Effect.provide(simulated({ data: { activities: 0 } }))),
   )
 
@@ -530,7 +530,7 @@ describe("elements that are nested thousands of levels deep", () => {
           for (const [i, { paths }] of bad.entries())
             if (paths !== undefined) assert.deepStrictEqual(rejected[i]?.paths, paths)
           const error = yield* Effect.flip(collect(visits, { since }))
-          assert.strictEqual(error._tag === "Undecodable" && error.index, 1)
+          assert.strictEqual(error._tag === "MarketoUndecodable" && error.index, 1)
         }).pipe(Effect.provide(simulated({ activities: 0 }))),
       )
 
@@ -595,14 +595,14 @@ describe("a paging token that Marketo refuses", () => {
   it.effect("a token that was just made cannot be at fault: the first page's refusal is Marketo's own", () =>
     Effect.gen(function* () {
       const error = yield* failing({}, pagingToken, refused("1003"))
-      assert.deepStrictEqual(error._tag === "Rejected" && error.codes, ["1003"])
+      assert.deepStrictEqual(error._tag === "MarketoRejected" && error.codes, ["1003"])
     }),
   )
 
   it.effect("any other code is no refusal of the token", () =>
     Effect.gen(function* () {
       const error = yield* failing({}, pagingToken, more, refused("1006"))
-      assert.deepStrictEqual(error._tag === "Rejected" && error.codes, ["1006"])
+      assert.deepStrictEqual(error._tag === "MarketoRejected" && error.codes, ["1006"])
     }),
   )
 })

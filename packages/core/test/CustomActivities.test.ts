@@ -467,7 +467,7 @@ describe("add", () => {
             service.add(Chunk.unsafeFromArray([...batch]) as Chunk.NonEmptyChunk<CustomActivity.CustomActivity>),
           ),
         ).pipe(Effect.provide(layer))
-        assert.deepStrictEqual([error._tag, "field" in error && error.field], ["InvalidRequest", field])
+        assert.deepStrictEqual([error._tag, "field" in error && error.field], ["MarketoInvalidRequest", field])
         assert.deepStrictEqual(yield* sent, [])
       }),
     )
@@ -582,7 +582,7 @@ describe("addAll", () => {
       )
       const [, parked] = outcomes[1] ?? []
       assert.strictEqual(
-        parked?._tag === "Parked" && parked.error._tag === "InvalidRequest" && parked.error.field,
+        parked?._tag === "Parked" && parked.error._tag === "MarketoInvalidRequest" && parked.error.field,
         "leadId",
       )
       assert.deepStrictEqual((yield* calls).map(leadsOf), [[1, 3]])
@@ -681,7 +681,7 @@ describe("addAll", () => {
       Effect.gen(function* () {
         const { layer, sent } = yield* stub([added])
         const error = yield* Effect.flip(Effect.provide(addAll(Stream.make(1), activity, options), layer))
-        assert.strictEqual(error._tag, "InvalidRequest")
+        assert.strictEqual(error._tag, "MarketoInvalidRequest")
         assert.deepStrictEqual(yield* sent, [])
       }),
     )
@@ -734,7 +734,7 @@ describe("addAll", () => {
         Stream.runForEach(([i]) => Ref.update(seen, (all) => [...all, i])),
         Effect.flip,
       )
-      assert.strictEqual(error._tag === "Unauthorized" && error.reason, "Permission")
+      assert.strictEqual(error._tag === "MarketoUnauthorized" && error.reason, "Permission")
       assert.deepStrictEqual(yield* Ref.get(seen), [1, 2, 3, 4, 5, 6])
     }),
   )
@@ -768,7 +768,7 @@ describe("sink", () => {
         Effect.provide(layer),
         Effect.flip,
       )
-      assert.strictEqual(error._tag, "Rejected")
+      assert.strictEqual(error._tag, "MarketoRejected")
     }),
   )
 })

@@ -186,7 +186,7 @@ describe("outside Marketo's limits: nothing is sent", () => {
       Effect.gen(function* () {
         const { result, sent } = yield* run([answerOf("describe")], use)
         const error = failure(result)
-        if (error._tag !== "InvalidRequest") return assert.fail(error.message)
+        if (error._tag !== "MarketoInvalidRequest") return assert.fail(error.message)
         assert.strictEqual(error.field, field)
         assert.match(error.limit, limit)
         assert.deepStrictEqual(sent, [])
@@ -325,7 +325,7 @@ describe("failures", () => {
       const skipped =
         '{"requestId":"1#2","success":true,"result":[{"status":"skipped","reasons":[{"code":"1027","message":"too many"}],"errors":[{"code":1017,"message":"exists"}]}]}'
       const error = failure((yield* run([skipped], (types) => types.create(rental))).result)
-      if (error._tag !== "Rejected") return assert.fail(error.message)
+      if (error._tag !== "MarketoRejected") return assert.fail(error.message)
       assert.deepStrictEqual(
         [error.codes, error.execution, error.isRetryable, error.requestId, error.endpoint],
         [["1027", "1017"], "NotExecuted", false, "1#2", "createCustomActivityType"],
@@ -350,7 +350,7 @@ describe("failures", () => {
       for (const answer of [refusal("1013"), '{"requestId":"1#2","success":true,"result":[]}']) {
         const { result, sent } = yield* run([answer], (types) => types.describe("acmeRentKayak"))
         const error = failure(result)
-        assert.deepStrictEqual(error._tag === "Rejected" ? error.codes : error.message, ["1013"])
+        assert.deepStrictEqual(error._tag === "MarketoRejected" ? error.codes : error.message, ["1013"])
         assert.strictEqual(sent.length, 1)
       }
     }),
@@ -361,16 +361,16 @@ describe("failures", () => {
       const [type] = golden.approve?.answer.result ?? []
       const twice = JSON.stringify({ requestId: "1#2", success: true, result: [type, type] })
       const table: ReadonlyArray<readonly [Reply, ReadonlyArray<unknown>]> = [
-        [refusal("709"), ["Rejected", "Unknown", 1]],
-        [refusal("1022"), ["Rejected", "NotExecuted", 1]],
-        [refusal("604"), ["Rejected", "Unknown", 1]],
-        [502, ["Unavailable", "Unknown", 1]],
-        ["", ["Unavailable", "Unknown", 1]],
-        ['{"requestId":"1#2","success":true}', ["Unavailable", "Unknown", 1]],
-        ['{"requestId":"1#2","success":true,"result":[]}', ["Unavailable", "Unknown", 1]],
-        [twice, ["Unavailable", "Unknown", 1]],
-        ['{"requestId":"1#2","success":true,"result":[{"status":"draft"}]}', ["Unavailable", "Unknown", 1]],
-        [refusal("608"), ["Rejected", "NotExecuted", 9]],
+        [refusal("709"), ["MarketoRejected", "Unknown", 1]],
+        [refusal("1022"), ["MarketoRejected", "NotExecuted", 1]],
+        [refusal("604"), ["MarketoRejected", "Unknown", 1]],
+        [502, ["MarketoUnavailable", "Unknown", 1]],
+        ["", ["MarketoUnavailable", "Unknown", 1]],
+        ['{"requestId":"1#2","success":true}', ["MarketoUnavailable", "Unknown", 1]],
+        ['{"requestId":"1#2","success":true,"result":[]}', ["MarketoUnavailable", "Unknown", 1]],
+        [twice, ["MarketoUnavailable", "Unknown", 1]],
+        ['{"requestId":"1#2","success":true,"result":[{"status":"draft"}]}', ["MarketoUnavailable", "Unknown", 1]],
+        [refusal("608"), ["MarketoRejected", "NotExecuted", 9]],
       ]
       for (const [name, change] of Object.entries(changes)) {
         for (const [reply, expected] of table) {
@@ -391,11 +391,11 @@ describe("failures", () => {
       assertSome(value(described.result).id, 100014)
       assert.strictEqual(described.sent.length, 3)
       const never = yield* run([noResult], (types) => types.describe("acmeRentKayak"))
-      assert.deepStrictEqual(summary(failure(never.result)), ["Unavailable", "Unknown", 9])
+      assert.deepStrictEqual(summary(failure(never.result)), ["MarketoUnavailable", "Unknown", 9])
       const listed = yield* run([502, answerOf("list")], (types) => types.list)
       assert.strictEqual(value(listed.result).length, 2)
       const broken = yield* run(['{"requestId":"1#2","success":true,"result":[{"id":"x"}]}'], (types) => types.list)
-      assert.deepStrictEqual(summary(failure(broken.result)), ["Unavailable", "Unknown", 1])
+      assert.deepStrictEqual(summary(failure(broken.result)), ["MarketoUnavailable", "Unknown", 1])
     }),
   )
 })
@@ -670,7 +670,7 @@ describe("life cycle", () => {
           const result = yield* Effect.either(operation.call(types, type, attribute))
           if (next === undefined) {
             const error = failure(result)
-            assert.strictEqual(error._tag, "Rejected", `${where}: ${error.message}`)
+            assert.strictEqual(error._tag, "MarketoRejected", `${where}: ${error.message}`)
           } else {
             assert.strictEqual(value(result).status, next === "deleted" ? next : statusOf(next), where)
             const { [type]: _, ...others } = state

@@ -52,7 +52,7 @@ describe("baseUrl", () => {
     it.effect(`"${baseUrl}" is refused`, () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(instanceOf({ baseUrl }))
-        assert.deepStrictEqual([error._tag, error.field], ["InvalidRequest", "baseUrl"])
+        assert.deepStrictEqual([error._tag, error.field], ["MarketoInvalidRequest", "baseUrl"])
         assert.notInclude(error.message, "hush")
       }),
     )

@@ -40,18 +40,18 @@ describe("each row of the table of codes", () => {
         assert.strictEqual(calls, fails ? 1 : row.action === "Reauthenticate" ? 2 : row.action === "RetryFew" ? 3 : 9)
         const expected =
           row.code === "606" || row.code === "607" || row.code === "615"
-            ? "Limited"
+            ? "MarketoLimited"
             : row.action === "Reauthenticate" || row.code === "603"
-              ? "Unauthorized"
+              ? "MarketoUnauthorized"
               : row.level === "HTTP" && row.action !== "Fail"
-                ? "Unavailable"
-                : "Rejected"
+                ? "MarketoUnavailable"
+                : "MarketoRejected"
         assert.strictEqual(failure._tag, expected)
-        if (failure._tag === "Rejected") {
+        if (failure._tag === "MarketoRejected") {
           assert.deepStrictEqual(failure.codes, [row.code])
           assert.strictEqual(failure.isRetryable, row.action !== "Fail")
         }
-        if (failure._tag === "Rejected" || failure._tag === "Unavailable") {
+        if (failure._tag === "MarketoRejected" || failure._tag === "MarketoUnavailable") {
           assert.strictEqual(failure.execution, row.execution)
           assert.strictEqual(failure.attempts, calls)
         }
@@ -108,7 +108,7 @@ describe("what comes back", () => {
         const { calls, result } = yield* outcome([body])
         assert.strictEqual(calls, 9)
         assert.isTrue(
-          result._tag === "Left" && result.left._tag === "Unavailable" && result.left.reason === "Malformed",
+          result._tag === "Left" && result.left._tag === "MarketoUnavailable" && result.left.reason === "Malformed",
         )
         assert.deepStrictEqual((yield* outcome([body, ok])).result._tag, "Right")
       }),
@@ -119,7 +119,9 @@ describe("what comes back", () => {
     Effect.gen(function* () {
       const { calls, result } = yield* outcome(['{"success":false,"errors":[{"code":610}]}'])
       assert.strictEqual(calls, 1)
-      assert.deepStrictEqual(result._tag === "Left" && result.left._tag === "Rejected" && result.left.codes, ["610"])
+      assert.deepStrictEqual(result._tag === "Left" && result.left._tag === "MarketoRejected" && result.left.codes, [
+        "610",
+      ])
     }),
   )
 
@@ -131,7 +133,10 @@ describe("what comes back", () => {
       Effect.gen(function* () {
         const { calls, result } = yield* outcome([error(...codes)])
         assert.strictEqual(calls, 1)
-        assert.deepStrictEqual(result._tag === "Left" && result.left._tag === "Rejected" && result.left.codes, codes)
+        assert.deepStrictEqual(
+          result._tag === "Left" && result.left._tag === "MarketoRejected" && result.left.codes,
+          codes,
+        )
       }),
     )
   }
@@ -145,7 +150,7 @@ describe("what comes back", () => {
       Effect.gen(function* () {
         const { result } = yield* outcome([error(...codes)])
         assert.strictEqual(
-          result._tag === "Left" && result.left._tag === "Rejected" && result.left.execution,
+          result._tag === "Left" && result.left._tag === "MarketoRejected" && result.left.execution,
           execution,
         )
       }),
@@ -155,7 +160,7 @@ describe("what comes back", () => {
   it.effect("attempts counts the calls, that with a new token too", () =>
     Effect.gen(function* () {
       const { calls, result } = yield* outcome([error("601"), error("610")])
-      assert.strictEqual(result._tag === "Left" && result.left._tag === "Rejected" && result.left.attempts, 2)
+      assert.strictEqual(result._tag === "Left" && result.left._tag === "MarketoRejected" && result.left.attempts, 2)
       assert.strictEqual(calls, 2)
     }),
   )
@@ -191,7 +196,8 @@ describe("what comes back", () => {
         const { calls, result } = yield* outcome([broken])
         assert.strictEqual(calls, 9)
         assert.strictEqual(result._tag, "Left")
-        if (result._tag === "Right" || result.left._tag !== "Unavailable") return assert.fail("not Unavailable")
+        if (result._tag === "Right" || result.left._tag !== "MarketoUnavailable")
+          return assert.fail("not MarketoUnavailable")
         const { attempts, endpoint, execution: executed, reason } = result.left
         assert.deepStrictEqual(
           { attempts, endpoint, reason, executed },
@@ -211,7 +217,7 @@ describe("a request that fails", () => {
         const { calls, result } = yield* outcome([new HttpClientError.RequestError({ request, reason })])
         assert.strictEqual(calls, 1)
         assert.strictEqual(
-          result._tag === "Left" && result.left._tag === "Unavailable" && result.left.execution,
+          result._tag === "Left" && result.left._tag === "MarketoUnavailable" && result.left.execution,
           "NotExecuted",
         )
       }),
@@ -223,7 +229,8 @@ describe("a request that fails", () => {
       const refused = Object.assign(new Error("connect"), { code: "ECONNREFUSED" })
       const { result } = yield* outcome([new TypeError("fetch failed", { cause: new AggregateError([refused]) })])
       assert.deepStrictEqual(
-        result._tag === "Left" && result.left._tag === "Unavailable" && [result.left.code, result.left.execution],
+        result._tag === "Left" &&
+          result.left._tag === "MarketoUnavailable" && [result.left.code, result.left.execution],
         ["ECONNREFUSED", "NotExecuted"],
       )
     }),
@@ -308,9 +315,12 @@ describe("time", () => {
       const simulator = yield* Simulator.Simulator
       yield* simulator.fault({ fault: "error", code: 607, call: 1 })
       const failure = yield* Effect.flip(get())
-      assert.strictEqual(failure._tag === "Limited" && failure.reason, "DailyQuota")
+      assert.strictEqual(failure._tag === "MarketoLimited" && failure.reason, "DailyQuota")
       // now is 2026-02-01T00:00Z, the 31st in Chicago: midnight there is 06:00 UTC
-      assert.strictEqual(failure._tag === "Limited" && DateTime.formatIso(failure.retryAt), "2026-02-01T06:00:00.000Z")
+      assert.strictEqual(
+        failure._tag === "MarketoLimited" && DateTime.formatIso(failure.retryAt),
+        "2026-02-01T06:00:00.000Z",
+      )
       assert.include(failure.message, "2026-02-01T06:00:00.000Z")
     }).pipe(Effect.provide(simulated())),
   )
@@ -357,7 +367,7 @@ describe("the request", () => {
       Effect.gen(function* () {
         const { layer, sent } = yield* stub([ok])
         const refused = yield* Effect.flip(Effect.provide(get(path), layer))
-        assert.strictEqual(refused._tag === "InvalidRequest" && refused.field, "path")
+        assert.strictEqual(refused._tag === "MarketoInvalidRequest" && refused.field, "path")
         assert.deepStrictEqual(yield* sent, [])
       }),
     )

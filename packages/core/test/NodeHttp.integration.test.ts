@@ -116,7 +116,13 @@ describe("over a real socket", () => {
         ),
       )
       assert.deepStrictEqual(
-        error._tag === "Unavailable" && [error.endpoint, error.reason, error.code, error.execution, error.attempts],
+        error._tag === "MarketoUnavailable" && [
+          error.endpoint,
+          error.reason,
+          error.code,
+          error.execution,
+          error.attempts,
+        ],
         ["identity", "Connection", "ECONNREFUSED", "NotExecuted", 9],
       )
     }),
@@ -134,7 +140,7 @@ describe("over a real socket", () => {
           }).pipe(Layer.provide(NodeHttp.layer), Layer.provideMerge(quiet)),
         ),
       )
-      assert.deepStrictEqual(error._tag === "Unavailable" && [error.reason, error.execution], [
+      assert.deepStrictEqual(error._tag === "MarketoUnavailable" && [error.reason, error.execution], [
         "Connection",
         "NotExecuted",
       ])

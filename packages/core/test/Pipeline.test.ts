@@ -158,7 +158,7 @@ describe("run", () => {
     it.effect(`the name "${name.slice(0, 3)}" of ${name.length} characters is refused`, () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(Pipeline.run({ name, feed: visits, since }))
-        assert.deepStrictEqual([error._tag, "field" in error && error.field], ["InvalidRequest", "name"])
+        assert.deepStrictEqual([error._tag, "field" in error && error.field], ["MarketoInvalidRequest", "name"])
       }).pipe(Effect.provide(withMemory())),
     )
   }
@@ -177,7 +177,7 @@ describe("run", () => {
         const error = yield* Effect.flip(Pipeline.run({ ...good, ...options })).pipe(
           Effect.provideService(ActivitySink.ActivitySink, sink),
         )
-        assert.deepStrictEqual([error._tag, "field" in error && error.field], ["InvalidRequest", field])
+        assert.deepStrictEqual([error._tag, "field" in error && error.field], ["MarketoInvalidRequest", field])
         assert.strictEqual(yield* Ref.get(opened), 0)
       }).pipe(Effect.provide(withMemory({ data: { activities: 100 } }))),
     )
@@ -202,7 +202,7 @@ describe("run", () => {
       const error = yield* Effect.flip(Pipeline.run({ name: "visits", feed: visits, since })).pipe(
         Effect.provide(Layer.merge(layer, ActivitySink.layerMemory)),
       )
-      assert.deepStrictEqual(error._tag === "Rejected" && error.codes, ["1003"])
+      assert.deepStrictEqual(error._tag === "MarketoRejected" && error.codes, ["1003"])
     }),
   )
 
@@ -212,7 +212,7 @@ describe("run", () => {
       yield* simulator.add([{ activityTypeId: 1 }, { activityTypeId: 1, text: '{"leadId":{}}' }, { activityTypeId: 1 }])
       const options = { name: "visits", feed: visits, since }
       const error = yield* Effect.flip(Pipeline.run(options))
-      assert.strictEqual(error._tag, "Undecodable")
+      assert.strictEqual(error._tag, "MarketoUndecodable")
       const summary = yield* Pipeline.run({ ...options, undecodable: "keep" })
       assert.deepStrictEqual([summary.records, summary.rejected], [2, 1])
       assert.deepStrictEqual(rejectedOf(yield* memory), ['{"leadId":{}}'])
@@ -424,7 +424,7 @@ describe("batches", () => {
       const error = yield* Effect.flip(
         flowing(Effect.provideService(Pipeline.run(options), ActivitySink.ActivitySink, yield* slow)),
       )
-      assert.strictEqual(error._tag === "Unavailable" && error.reason, "Stalled")
+      assert.strictEqual(error._tag === "MarketoUnavailable" && error.reason, "Stalled")
       assert.deepStrictEqual(yield* written, (yield* storedOf(1)).slice(0, 60))
     }).pipe(Effect.provide(withMemory({ data: { activities: 2_000 } }))),
   )

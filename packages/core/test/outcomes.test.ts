@@ -312,7 +312,7 @@ describe("in the middle of many", () => {
           { batch: { maxCount: 10 } },
         ),
       )
-      assert.strictEqual(error?._tag === "Limited" && error.reason, "DailyQuota")
+      assert.strictEqual(error?._tag === "MarketoLimited" && error.reason, "DailyQuota")
       assert.deepStrictEqual(
         outcomes.map(([i]) => i),
         range(30),

@@ -46,7 +46,7 @@ class Instance {
   readonly posts: Array<ReadonlyArray<number>> = []
   /** When each call for a page of activities began, epoch milliseconds. */
   readonly looks: Array<number> = []
-  readonly layer: Layer.Layer<Marketo.Services, MarketoError.InvalidRequest>
+  readonly layer: Layer.Layer<Marketo.Services, MarketoError.MarketoInvalidRequest>
 
   constructor(post: Post, { look = (instance) => Effect.sync(() => instance.page()), ...options }: Setting = {}) {
     const answer = (path: string, body: string): Effect.Effect<Answer> => {
@@ -419,7 +419,7 @@ describe("an element of the answer that says neither added, with an id, nor skip
         const error = yield* Effect.flatMap(CustomActivities.CustomActivities, (service) =>
           Effect.flip(service.add(Chunk.make(activity(1), activity(2)))),
         ).pipe(Effect.provide([instance.layer, quiet]))
-        assert.deepStrictEqual([error._tag, "execution" in error && error.execution], ["Unavailable", "Unknown"])
+        assert.deepStrictEqual([error._tag, "execution" in error && error.execution], ["MarketoUnavailable", "Unknown"])
       }),
     )
   }
@@ -444,7 +444,7 @@ describe("when a call is refused", () => {
           batch: { maxCount: 1 },
         },
       )
-      assert.strictEqual(failure?._tag, "Unauthorized")
+      assert.strictEqual(failure?._tag, "MarketoUnauthorized")
       assert.deepStrictEqual(rows, [[2, "Added by answer", "g1"]])
       assert.deepStrictEqual(instance.posts, [[1], [2]])
     }),
@@ -454,7 +454,7 @@ describe("when a call is refused", () => {
     Effect.gen(function* () {
       const instance = new Instance(() => Effect.succeed(refusal("603")))
       const { failure, rows } = yield* writing(instance, [activity(-1), activity(1), activity(-2), activity(3)])
-      assert.strictEqual(failure?._tag, "Unauthorized")
+      assert.strictEqual(failure?._tag, "MarketoUnauthorized")
       assert.deepStrictEqual(rows, [[-1, "Parked"]])
     }),
   )
@@ -576,10 +576,10 @@ const faultOf = ({ code, level }: ErrorCode.Row): Effect.Effect<Answer> => {
 
 const codesOf = (error: MarketoError.MarketoError | undefined): unknown => {
   switch (error?._tag) {
-    case "Unauthorized":
-    case "Limited":
+    case "MarketoUnauthorized":
+    case "MarketoLimited":
       return error.reason
-    case "Rejected":
+    case "MarketoRejected":
       return error.codes[0]
     default:
       return error?._tag

@@ -93,7 +93,7 @@ const MARGIN_BYTES = 10_000
 
 const SESSION_TIMEOUT = Duration.seconds(30)
 
-const invalid = (field: string, limit: string) => new MarketoError.InvalidRequest({ field, limit })
+const invalid = (field: string, limit: string) => new MarketoError.MarketoInvalidRequest({ field, limit })
 
 const settingsOf = <E, R>(options: Options<E, R>, timeout: Duration.Duration) =>
   Effect.gen(function* () {

@@ -700,7 +700,7 @@ describe("an outage", () => {
       )
       yield* faults([{ fault: "error", code: "603", match }])
       const error = yield* Effect.flip(flowing(take(10)(source(place))))
-      assert.strictEqual(error._tag, "Unauthorized")
+      assert.strictEqual(error._tag, "MarketoUnauthorized")
       assert.deepStrictEqual(yield* letters(place.dead), [])
       const feed = yield* Feed.Feed
       assert.deepStrictEqual([feed.claimed(), feed.committed(0)], [0, 0])
@@ -781,7 +781,7 @@ describe("a call without an answer", () => {
       )
       yield* faults([never])
       const error = yield* Effect.flip(flowing(take(3)(source(place, { unknown: { notFound: "fail" } }))))
-      assert.strictEqual(error._tag, "Unavailable")
+      assert.strictEqual(error._tag, "MarketoUnavailable")
       assert.strictEqual((yield* Feed.Feed).committed(0), 0)
     }).pipe(Effect.provide(layer())),
   )
@@ -1239,8 +1239,8 @@ describe("options", () => {
     it.effect(`${JSON.stringify(options)} is refused`, () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(take(1)(source({ topic: "t", dead: "d" }, options)))
-        assert.instanceOf(error, MarketoError.InvalidRequest)
-        assert.strictEqual((error as MarketoError.InvalidRequest).field, field)
+        assert.instanceOf(error, MarketoError.MarketoInvalidRequest)
+        assert.strictEqual((error as MarketoError.MarketoInvalidRequest).field, field)
       }).pipe(Effect.provide(layer())),
     )
   }

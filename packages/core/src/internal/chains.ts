@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { ActivityJson, type AnyActivity, DeletedLeadJson, LeadChangeJson } from "../Activity.js"
 import type { Position } from "../Checkpoint.js"
 import type { AnyFeed } from "../Feed.js"
-import { CheckpointRefused, InvalidRequest } from "../MarketoError.js"
+import { CheckpointRefused, MarketoInvalidRequest } from "../MarketoError.js"
 import type { EndpointName } from "../RequestPolicy.js"
 import { compile } from "./guard.js"
 
@@ -61,7 +61,7 @@ export interface Plan {
   readonly wanted: ReadonlySet<number> | undefined
 }
 
-const invalid = (field: string, limit: string) => Effect.fail(new InvalidRequest({ field, limit }))
+const invalid = (field: string, limit: string) => Effect.fail(new MarketoInvalidRequest({ field, limit }))
 
 const isId = (value: unknown) =>
   typeof value === "number" ? Number.isSafeInteger(value) && value > 0 : /^[1-9]\d{0,18}$/.test(String(value))
@@ -72,7 +72,7 @@ const ids = (values: ReadonlyArray<string | number>): string =>
   [...new Set(values.map(String))].sort(byNumber).join(",")
 
 /** Refuses what Marketo's limits do not allow, before any call. */
-export const validate = (feed: AnyFeed): Effect.Effect<void, InvalidRequest> => {
+export const validate = (feed: AnyFeed): Effect.Effect<void, MarketoInvalidRequest> => {
   if (feed._tag === "DeletedLeads") return Effect.void
   if (feed._tag === "LeadActivities") {
     const { activityTypeIds, assetIds } = feed

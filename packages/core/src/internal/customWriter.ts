@@ -35,9 +35,9 @@ const failed = (items: Items, error: MarketoError): Written => ({
 
 const added = (marketoGUID: string): Outcome => ({ _tag: "Added", marketoGUID, confirmedBy: "readBack" })
 
-const isTimeout = (error: MarketoError) => error._tag === "Rejected" && error.codes.includes("604")
+const isTimeout = (error: MarketoError) => error._tag === "MarketoRejected" && error.codes.includes("604")
 
-const isTooLarge = (error: MarketoError) => error._tag === "Rejected" && error.codes.includes("413")
+const isTooLarge = (error: MarketoError) => error._tag === "MarketoRejected" && error.codes.includes("413")
 
 const mayBeExecuted = (error: MarketoError) => "execution" in error && error.execution === "Unknown"
 

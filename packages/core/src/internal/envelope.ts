@@ -1,8 +1,9 @@
 import * as DateTime from "effect/DateTime"
 import * as ApiLimits from "../ApiLimits.js"
 import * as ErrorCode from "../ErrorCode.js"
-import { Limited, Rejected, Unauthorized } from "../MarketoError.js"
+import { MarketoLimited, MarketoRejected, MarketoUnauthorized } from "../MarketoError.js"
 import type { Failure } from "./failure.js"
+
 import { type Json, malformed } from "./transport.js"
 
 /** Marketo documents codes as text; numbers were seen. */
@@ -42,22 +43,30 @@ export const failureOf = (endpoint: string, json: Json, now: DateTime.Utc, limit
   const decided = { action, execution, cause: code } as const
   if (code === "606") {
     const retryAt = DateTime.addDuration(now, limits.window)
-    return { ...decided, retryAt, toError: (attempts) => new Limited({ ...common, attempts, reason: "Rate", retryAt }) }
+    return {
+      ...decided,
+      retryAt,
+      toError: (attempts) => new MarketoLimited({ ...common, attempts, reason: "Rate", retryAt }),
+    }
   }
   if (code === "607") {
     const waits = limits.dailyQuota === "wait"
     const retryAt = waits ? ApiLimits.quotaRetry(now) : ApiLimits.quotaReset(now)
-    const toError = (attempts: number) => new Limited({ ...common, attempts, reason: "DailyQuota", retryAt })
+    const toError = (attempts: number) => new MarketoLimited({ ...common, attempts, reason: "DailyQuota", retryAt })
     return { ...decided, action: waits ? action : "Fail", retryAt, toError }
   }
   if (code === "615") {
-    const toError = (attempts: number) => new Limited({ ...common, attempts, reason: "Concurrency", retryAt: now })
+    const toError = (attempts: number) =>
+      new MarketoLimited({ ...common, attempts, reason: "Concurrency", retryAt: now })
     return { ...decided, toError }
   }
   if (code === "603" || action === "Reauthenticate") {
     const reason = code === "603" ? "Permission" : "Token"
-    return { ...decided, toError: (attempts) => new Unauthorized({ ...common, attempts, reason }) }
+    return { ...decided, toError: (attempts) => new MarketoUnauthorized({ ...common, attempts, reason }) }
   }
   const isRetryable = action !== "Fail"
-  return { ...decided, toError: (attempts) => new Rejected({ ...common, attempts, codes, execution, isRetryable }) }
+  return {
+    ...decided,
+    toError: (attempts) => new MarketoRejected({ ...common, attempts, codes, execution, isRetryable }),
+  }
 }

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import type { AnyActivity, Received } from "../Activity.js"
 import * as ActivityRecord from "../ActivityRecord.js"
 import type { Answer } from "../MarketoClient.js"
-import { Undecodable } from "../MarketoError.js"
+import { MarketoUndecodable } from "../MarketoError.js"
 import type { kinds } from "./chains.js"
 import * as instant from "./instant.js"
 import * as jsonText from "./jsonText.js"
@@ -65,7 +65,7 @@ export const decode = (
   answer: Answer,
   undecodable: "fail" | "keep",
   wanted: ReadonlySet<number> | undefined,
-): Effect.Effect<Decoded, Undecodable> => {
+): Effect.Effect<Decoded, MarketoUndecodable> => {
   const elements = (answer.json.result ?? []) as ReadonlyArray<unknown>
   const bytes = elements.length === 0 ? [] : jsonText.elements(answer.body, "result")
   const isLine = !answer.body.includes(LINE_FEED) && !answer.body.includes(CARRIAGE_RETURN)
@@ -85,7 +85,7 @@ export const decode = (
       const paths = pathsOf(kind, element)
       if (undecodable === "fail") {
         const { requestId } = answer
-        return Effect.fail(new Undecodable({ endpoint: kind.endpoint, requestId, attempts: 1, index, paths }))
+        return Effect.fail(new MarketoUndecodable({ endpoint: kind.endpoint, requestId, attempts: 1, index, paths }))
       }
       rejected.push({ text: decoder.decode(json), index, paths })
     }

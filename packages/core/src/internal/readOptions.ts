@@ -3,14 +3,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Start } from "../Activities.js"
 import type { AnyFeed, Feed } from "../Feed.js"
-import { InvalidRequest } from "../MarketoError.js"
+import { MarketoInvalidRequest } from "../MarketoError.js"
 import * as chains from "./chains.js"
 import * as instant from "./instant.js"
 
-const invalid = (field: string, limit: string) => new InvalidRequest({ field, limit })
+const invalid = (field: string, limit: string) => new MarketoInvalidRequest({ field, limit })
 
 /** A moment; text must carry a zone, because a guessed one loses or repeats hours of activities. */
-const parse = (since: Start["since"]): Effect.Effect<DateTime.Utc, InvalidRequest> => {
+const parse = (since: Start["since"]): Effect.Effect<DateTime.Utc, MarketoInvalidRequest> => {
   const millis = typeof since === "string" ? instant.parse(since) : DateTime.toEpochMillis(since)
   return Number.isNaN(millis)
     ? invalid("since", "must be a date and time with a zone, such as 2026-01-31T00:00:00Z or 2026-01-31T08:00:00+08:00")
@@ -18,7 +18,7 @@ const parse = (since: Start["since"]): Effect.Effect<DateTime.Utc, InvalidReques
 }
 
 /** A moment that has been. */
-export const past = (since: Start["since"]): Effect.Effect<DateTime.Utc, InvalidRequest> =>
+export const past = (since: Start["since"]): Effect.Effect<DateTime.Utc, MarketoInvalidRequest> =>
   Effect.gen(function* () {
     const moment = yield* parse(since)
     const now = yield* DateTime.now
@@ -33,7 +33,7 @@ export const past = (since: Start["since"]): Effect.Effect<DateTime.Utc, Invalid
 export const format = (since: DateTime.Utc): string => `${DateTime.formatIso(since).slice(0, 19)}Z`
 
 /** Everything about a read that can be wrong before a call is made. */
-export const check = <A>(feed: Feed<A>, start: Omit<Start, "positions">): Effect.Effect<void, InvalidRequest> =>
+export const check = <A>(feed: Feed<A>, start: Omit<Start, "positions">): Effect.Effect<void, MarketoInvalidRequest> =>
   Effect.gen(function* () {
     const { batchSize, concurrency, every, since } = start
     if (batchSize !== undefined && !(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= 300)) {

@@ -6,9 +6,10 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as ErrorCode from "../ErrorCode.js"
-import { Rejected, Unavailable } from "../MarketoError.js"
+import { MarketoRejected, MarketoUnavailable } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
 import { tagged } from "./count.js"
+
 import type { Failure } from "./failure.js"
 import { across } from "./handover.js"
 
@@ -25,7 +26,7 @@ const codeOf = (error: unknown): string | undefined => {
 /** No usable answer, as its row of the table has it. */
 const unavailable = (
   endpoint: string,
-  reason: Unavailable["reason"],
+  reason: MarketoUnavailable["reason"],
   row: Pick<ErrorCode.Row, "action" | "execution"> | undefined,
   code?: string,
 ): Failure => {
@@ -34,7 +35,7 @@ const unavailable = (
     action,
     execution,
     cause: code ?? reason,
-    toError: (attempts) => new Unavailable({ endpoint, attempts, reason, execution, code }),
+    toError: (attempts) => new MarketoUnavailable({ endpoint, attempts, reason, execution, code }),
   }
 }
 
@@ -66,7 +67,7 @@ const fromStatus = (endpoint: string, status: number): Failure => {
     action: "Fail",
     execution,
     cause: code,
-    toError: (attempts) => new Rejected({ endpoint, attempts, codes: [code], execution, isRetryable: false }),
+    toError: (attempts) => new MarketoRejected({ endpoint, attempts, codes: [code], execution, isRetryable: false }),
   }
 }
 

@@ -9,7 +9,7 @@ import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as CustomActivity from "../CustomActivity.js"
-import { InvalidRequest } from "../MarketoError.js"
+import { MarketoInvalidRequest } from "../MarketoError.js"
 import { JsonBytes } from "./jsonBytes.js"
 
 /** Marketo's limits for one call: 300 records, 1 MB. */
@@ -37,7 +37,7 @@ export class Item<I> {
 /** An input that is not sent, and why. */
 export interface Refused<I> {
   readonly input: I
-  readonly error: InvalidRequest
+  readonly error: MarketoInvalidRequest
 }
 
 export type Entry<I> = Item<I> | Refused<I>
@@ -51,12 +51,12 @@ export interface Policy {
 }
 
 /** Why a record that can be encoded must not be sent. */
-export type Check = (activity: CustomActivity.CustomActivity) => InvalidRequest | undefined
+export type Check = (activity: CustomActivity.CustomActivity) => MarketoInvalidRequest | undefined
 
-const tooLarge = (bytes: number): InvalidRequest | undefined =>
+const tooLarge = (bytes: number): MarketoInvalidRequest | undefined =>
   BEFORE.length + bytes + AFTER.length <= MAX_BYTES
     ? undefined
-    : new InvalidRequest({
+    : new MarketoInvalidRequest({
         field: "attributes",
         limit: "the encoded record is over 1 MB, Marketo's limit for a call",
       })

@@ -9,15 +9,15 @@ import type { Cause, Entry } from "./batch.js"
 
 /** Marketo refuses all records of a call for one of them, without saying which. */
 export const isAboutRecords = (error: MarketoError.MarketoError): boolean =>
-  error._tag === "InvalidRequest" ||
-  (error._tag === "Rejected" && error.codes.every((code) => code === "413" || /^1\d{3}$/.test(code)))
+  error._tag === "MarketoInvalidRequest" ||
+  (error._tag === "MarketoRejected" && error.codes.every((code) => code === "413" || /^1\d{3}$/.test(code)))
 
 export const isTimeout = (error: MarketoError.MarketoError): boolean =>
-  error._tag === "Rejected" && error.codes.includes("604")
+  error._tag === "MarketoRejected" && error.codes.includes("604")
 
 const codeOf = (error: MarketoError.MarketoError): string => {
   if ("codes" in error) return error.codes.join(",")
-  if (error._tag === "InvalidRequest") return "undecodable"
+  if (error._tag === "MarketoInvalidRequest") return "undecodable"
   return ("code" in error ? error.code : undefined) ?? ("reason" in error ? error.reason : error._tag)
 }
 

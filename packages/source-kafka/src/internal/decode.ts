@@ -24,7 +24,7 @@ const fromValue = (value: Uint8Array | null): Decoded =>
 
 const causeOf = (error: unknown): Pick<Cause, "exception" | "message"> => {
   try {
-    const { _tag, message, name } = Object(error) as MarketoError.InvalidRequest
+    const { _tag, message, name } = Object(error) as MarketoError.MarketoInvalidRequest
     return {
       exception: String(_tag ?? name ?? "Error"),
       message: String(message ?? error).slice(0, MAX_MESSAGE),

@@ -19,7 +19,7 @@ export const passes = (error: MarketoError.MarketoError): boolean => error.isRet
 export const wait = (what: string, error: MarketoError.MarketoError): Effect.Effect<void> =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    const retryAt = error._tag === "Limited" ? DateTime.toEpochMillis(error.retryAt) : now
+    const retryAt = error._tag === "MarketoLimited" ? DateTime.toEpochMillis(error.retryAt) : now
     const pause = Duration.clamp(Duration.millis(retryAt - now), { minimum: MIN_PAUSE, maximum: MAX_PAUSE })
     yield* Effect.annotateLogs(Effect.logWarning(what), { error: error.message, wait: Duration.format(pause) })
     yield* Effect.sleep(pause)
