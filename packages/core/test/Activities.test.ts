@@ -531,7 +531,7 @@ describe("elements that are nested thousands of levels deep", () => {
             if (paths !== undefined) assert.deepStrictEqual(rejected[i]?.paths, paths)
           const error = yield* Effect.flip(collect(visits, { since }))
           assert.strictEqual(error._tag === "MarketoUndecodable" && error.index, 1)
-        }).pipe(Effect.provide(simulated({ activities: 0 }))),
+        }).pipe(Effect.provide(simulated({ data: { activities: 0 } }))),
       )
 
       it.effect(`go through where the schema does not look: ${levels} of ${open}`, () =>
@@ -540,7 +540,7 @@ describe("elements that are nested thousands of levels deep", () => {
           const text = `{"id":1,"leadId":7,"activityDate":"2026-01-20T00:00:00Z","activityTypeId":1,"attributes":[{"name":"a","value":${deep}}],"x":${deep}}`
           yield* simulator.add([{ activityTypeId: 1, text }])
           assert.deepStrictEqual(textsOf(yield* collect(visits, { since })), [text])
-        }).pipe(Effect.provide(simulated({ activities: 0 }))),
+        }).pipe(Effect.provide(simulated({ data: { activities: 0 } }))),
       )
     }
   }
