@@ -7,9 +7,8 @@
  *
  * @since 0.1.0
  */
-import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -19,9 +18,10 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import { type Failure, retry } from "./internal/failure.js"
+import * as monotonic from "./internal/monotonic.js"
 import * as permits from "./internal/permits.js"
 import { encodeQuery } from "./internal/query.js"
-import { execute, malformed } from "./internal/transport.js"
+import { execute, httpClient, malformed } from "./internal/transport.js"
 import { type MarketoError, MarketoUnauthorized } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { endpoints, type RequestPolicy } from "./RequestPolicy.js"
@@ -32,7 +32,7 @@ import { endpoints, type RequestPolicy } from "./RequestPolicy.js"
  */
 export interface Token {
   readonly value: Redacted.Redacted
-  /** Epoch milliseconds; no call starts with the token after that. */
+  /** No call starts with the token after that, in milliseconds of the monotonic clock. */
   readonly usableUntil: number
 }
 
@@ -45,6 +45,9 @@ export interface Options {
   readonly clientId: Redacted.Redacted
   readonly clientSecret: Redacted.Redacted
   readonly policy: RequestPolicy
+  /** See `Marketo.Options`. */
+  readonly credentialsIn: "query" | "form"
+  readonly maxResponseBytes: number
 }
 
 /**
@@ -97,8 +100,7 @@ interface State {
  */
 export const make = (options: Options): Effect.Effect<Service, never, HttpClient.HttpClient> =>
   Effect.gen(function* () {
-    // the secret is in the query: neither spans nor trace headers for this call
-    const client = HttpClient.withTracerDisabledWhen(yield* HttpClient.HttpClient, () => true)
+    const client = yield* httpClient
     const state = yield* Ref.make<State>({
       token: Option.none(),
       refused: Option.none(),
@@ -108,14 +110,18 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
     const oneAtATime = permits.make(1)
 
     const fetch = Effect.gen(function* () {
-      const asked = yield* Clock.currentTimeMillis
-      const query = encodeQuery({
+      const asked = yield* monotonic.now
+      const credentials = encodeQuery({
         grant_type: "client_credentials",
         client_id: Redacted.value(options.clientId),
         client_secret: Redacted.value(options.clientSecret),
       })
-      const request = HttpClientRequest.get(`${options.baseUrl}${endpoints.identity.path}?${query}`)
-      const { json } = yield* execute(client, ENDPOINT, request, options.policy.timeout)
+      const url = `${options.baseUrl}${endpoints.identity.path}`
+      const request =
+        options.credentialsIn === "query"
+          ? HttpClientRequest.get(`${url}?${credentials}`)
+          : HttpClientRequest.bodyText(HttpClientRequest.post(url), credentials, "application/x-www-form-urlencoded")
+      const { json } = yield* execute(client, ENDPOINT, request, options.policy, options.maxResponseBytes)
       if (typeof json.error === "string" && refusals.has(json.error))
         return yield* Effect.fail(unauthorized("Credentials"))
       const value = json.access_token
@@ -149,7 +155,7 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
         }
       })
 
-    const usable = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    const usable = Effect.flatMap(monotonic.now, (now) =>
       Effect.map(Ref.get(state), ({ token }) => Option.filter(token, ({ usableUntil }) => now < usableUntil)),
     )
 

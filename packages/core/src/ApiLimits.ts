@@ -10,13 +10,13 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as monotonic from "./internal/monotonic.js"
 import * as permits from "./internal/permits.js"
 import { MarketoInvalidRequest } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
@@ -46,8 +46,8 @@ export interface Options {
 export interface Service {
   /** Runs a call when the limits allow it; callers are served in order. */
   readonly run: <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** No call starts before that instant. Calls in flight go on. */
-  readonly pauseUntil: (instant: DateTime.Utc) => Effect.Effect<void>
+  /** No call starts before `duration` has passed, or before an earlier pause ends. Calls in flight continue. */
+  readonly pauseFor: (duration: Duration.Duration) => Effect.Effect<void>
   readonly window: Duration.Duration
   readonly dailyQuota: "fail" | "wait"
 }
@@ -80,21 +80,19 @@ export const make = (options: Options = {}): Effect.Effect<Service, MarketoInval
     const span = Duration.toMillis(window)
     const inFlight = permits.make(concurrent)
     const turn = permits.make(1)
-    let starts: Array<number> = []
-    let pausedUntil = 0
+    const starts: Array<number> = []
+    let pausedUntil = Number.NEGATIVE_INFINITY
 
     const start = turn(
       Effect.gen(function* () {
-        const arrived = yield* Clock.currentTimeMillis
+        const arrived = yield* monotonic.now
         let now = arrived
         for (;;) {
-          // a clock that was set back must not make its starts wait for the time that was lost
-          if ((starts.at(-1) ?? now) > now) starts = starts.map((start) => Math.min(start, now))
           const oldest = starts.length < calls ? undefined : starts[0]
-          const free = Math.max(pausedUntil, oldest === undefined ? 0 : oldest + span)
+          const free = Math.max(pausedUntil, oldest === undefined ? now : oldest + span)
           if (free <= now) break
           yield* Effect.sleep(free - now)
-          now = yield* Clock.currentTimeMillis
+          now = yield* monotonic.now
         }
         if (starts.length === calls) starts.shift()
         starts.push(now)
@@ -103,9 +101,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, MarketoInval
     )
     return {
       run: (call) => inFlight(Effect.zipRight(start, call)),
-      pauseUntil: (instant) =>
-        Effect.sync(() => {
-          pausedUntil = Math.max(pausedUntil, DateTime.toEpochMillis(instant))
+      pauseFor: (duration) =>
+        Effect.map(monotonic.now, (now) => {
+          pausedUntil = Math.max(pausedUntil, now + Duration.toMillis(duration))
         }),
       window,
       dailyQuota: options.dailyQuota ?? "fail",

@@ -32,8 +32,8 @@ export type Action = "Retry" | "RetryFew" | "Reauthenticate" | "WaitWindow" | "W
  */
 export interface Row {
   /**
-   * What failed: `Response` is a code in `errors[]` of an answer with HTTP 200, `HTTP` a status, `Connection` a code of
-   * fetch, undici or node:http, `Client` a judgement of this client.
+   * What failed: `Response` is a code in `errors[]` of an answer with HTTP 200, `HTTP` a status, `Connection` how far the
+   * request had come, `Client` a judgement of this client.
    */
   readonly level: "Response" | "HTTP" | "Connection" | "Client"
   readonly code: string
@@ -52,8 +52,9 @@ const SEVEN = "Marketo: 7xx calls are executed and fail"
 const ONE = "the request as a whole was found invalid"
 const REFUSED = "refused before the API"
 const GATEWAY = "a gateway answers when what is behind it does not"
-const NO_CONNECTION = "no connection was made, nothing was sent"
-const NO_TLS = "TLS was not agreed on, nothing was sent"
+const ANSWER = "only an answer says what was done"
+const NO_TLS = "before TLS is agreed on, nothing is sent"
+const NO_CONNECTION = "before there is a connection, nothing is sent"
 
 const rows =
   (level: Row["level"]) =>
@@ -131,31 +132,35 @@ export const table: ReadonlyArray<Row> = [
     ["1049", "attributes of the activity over 65,536 bytes", "Fail", "NotExecuted", ONE],
   ),
   ...rows("HTTP")(
+    [
+      "3xx",
+      "a redirect, which is not followed: the access token would go there",
+      "RetryFew",
+      "NotExecuted",
+      "the address that was asked did not execute it",
+    ],
     ["401", "client id or client secret refused by the identity service", "Fail", "NotExecuted", REFUSED],
     ["404", "no such address", "Fail", "NotExecuted", REFUSED],
     ["408", "the request did not arrive in time", "Retry", "Unknown", GATEWAY],
     ["413", "request body over 1 MB", "Fail", "NotExecuted", REFUSED],
     ["414", "address over 8 KB", "Fail", "NotExecuted", REFUSED],
-    ["429", "too many requests; Marketo itself says 606", "Retry", "Unknown", GATEWAY],
+    ["429", "too many requests; Marketo itself says 606", "Retry", "NotExecuted", REFUSED],
     ["5xx", "gateway or server trouble, often with an HTML page", "Retry", "Unknown", GATEWAY],
   ),
   ...rows("Connection")(
-    ["ECONNREFUSED", "nobody listens at the address", "Retry", "NotExecuted", NO_CONNECTION],
-    ["ENOTFOUND", "the host has no address", "Retry", "NotExecuted", NO_CONNECTION],
-    ["EAI_AGAIN", "the name service does not answer", "Retry", "NotExecuted", NO_CONNECTION],
-    ["UND_ERR_CONNECT_TIMEOUT", "no connection within undici's time limit", "Retry", "NotExecuted", NO_CONNECTION],
-    ["CERT_HAS_EXPIRED", "the certificate has expired", "Retry", "NotExecuted", NO_TLS],
-    ["DEPTH_ZERO_SELF_SIGNED_CERT", "the certificate is self-signed", "Retry", "NotExecuted", NO_TLS],
-    ["ERR_TLS_CERT_ALTNAME_INVALID", "the certificate is for another host", "Retry", "NotExecuted", NO_TLS],
-    ["SELF_SIGNED_CERT_IN_CHAIN", "the certificate's issuer is self-signed", "Retry", "NotExecuted", NO_TLS],
-    ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "the certificate's issuer is not known", "Retry", "NotExecuted", NO_TLS],
-    ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "the certificate cannot be verified", "Retry", "NotExecuted", NO_TLS],
     [
-      "other",
-      "any other broken connection",
+      "not sent",
+      "no connection, or no TLS, when the call failed",
+      "Retry",
+      "NotExecuted",
+      "the request was not handed to a connected socket",
+    ],
+    [
+      "sent",
+      "the connection broke",
       "Retry",
       "Unknown",
-      "it may have broken after the server executed the call",
+      "the request was handed to a connected socket, one that was kept alive included",
     ],
   ),
   ...rows("Client")(
@@ -166,7 +171,16 @@ export const table: ReadonlyArray<Row> = [
       "Unknown",
       "the server may have executed the call and still be busy",
     ],
-    ["Malformed", "an empty, cut or broken body", "Retry", "Unknown", "only an answer says what was done"],
+    ["Malformed", "an empty, cut or broken body", "Retry", "Unknown", ANSWER],
+    ["Encoding", "a body in a Content-Encoding that is not known here", "Fail", "Unknown", ANSWER],
+    ["TooLarge", "a body over `maxResponseBytes`", "Fail", "Unknown", ANSWER],
+    [
+      "Redirected",
+      "a redirect that the HTTP client followed by itself",
+      "Fail",
+      "Unknown",
+      "the other host may have executed it",
+    ],
     [
       "Result",
       "a result list that is missing or of another length",
@@ -177,16 +191,51 @@ export const table: ReadonlyArray<Row> = [
   ),
 ]
 
+/**
+ * Signs of a connection error that prove that nothing was sent, for HTTP clients that do not tell how far a request came.
+ * `NodeHttp` tells, and this list is not asked. A failed system call proves it whatever its code, because only making a
+ * connection uses it; a code is listed only if it cannot come later. Node's errors carry `syscall`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const unsent: ReadonlyArray<{
+  readonly sign: "syscall" | "code"
+  readonly value: string
+  readonly because: string
+}> = [
+  ...["getaddrinfo", "connect"].map((value) => ({ sign: "syscall" as const, value, because: NO_CONNECTION })),
+  ...["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"].map((value) => ({
+    sign: "code" as const,
+    value,
+    because: NO_CONNECTION,
+  })),
+  ...[
+    "CERT_HAS_EXPIRED",
+    "CERT_NOT_YET_VALID",
+    "CERT_REVOKED",
+    "CERT_UNTRUSTED",
+    "DEPTH_ZERO_SELF_SIGNED_CERT",
+    "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
+    "ERR_SSL_UNSUPPORTED_PROTOCOL",
+    "ERR_TLS_CERT_ALTNAME_INVALID",
+    "SELF_SIGNED_CERT_IN_CHAIN",
+    "UNABLE_TO_GET_ISSUER_CERT",
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  ].map((value) => ({ sign: "code" as const, value, because: NO_TLS })),
+]
+
 const byCode = new Map(table.map((row) => [`${row.level} ${row.code}`, row]))
 
 /**
- * The row of a code: of an HTTP status by its class if it has no row of its own, of an unknown connection error `other`.
+ * The row of a code; of an HTTP status that has no row of its own, that of its class.
  *
  * @since 0.1.0
  * @category accessors
  */
 export const get = (level: Row["level"], code: string): Row | undefined =>
-  byCode.get(`${level} ${code}`) ?? byCode.get(`${level} ${/^5\d\d$/.test(code) ? "5xx" : "other"}`)
+  byCode.get(`${level} ${code}`) ?? byCode.get(`${level} ${code.replace(/^([35])\d\d$/, "$1xx")}`)
 
 /**
  * How often a call that ended with this action is repeated, when the endpoint allows `retries` of them.

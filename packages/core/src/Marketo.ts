@@ -36,6 +36,7 @@ import * as Activities from "./Activities.js"
 import * as ApiLimits from "./ApiLimits.js"
 import * as CustomActivities from "./CustomActivities.js"
 import * as CustomActivityTypes from "./CustomActivityTypes.js"
+import { MAX_RESPONSE_BYTES } from "./internal/transmission.js"
 import * as MarketoClient from "./MarketoClient.js"
 import { MarketoInvalidRequest } from "./MarketoError.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
@@ -54,6 +55,16 @@ export interface Options {
   /** Replaces members of single endpoints' policies; stronger than `timeout`. */
   readonly policies?: { readonly [K in EndpointName]?: Partial<RequestPolicy> | undefined } | undefined
   readonly limits?: ApiLimits.Options | undefined
+  /**
+   * Where the client id and secret stand when a token is asked for. Default: `"query"`, the only place that Marketo documents.
+   * `"form"` keeps them out of addresses, and so out of what other software logs; whether an instance takes it has to be tried.
+   */
+  readonly credentialsIn?: "query" | "form" | undefined
+  /**
+   * Limit on one answer, decoded, from 1 byte to 256 MiB. Default: 64 MiB. `NodeHttp` ends a larger one as it arrives. Other HTTP
+   * clients give what they decode bit by bit, so that it ends there too.
+   */
+  readonly maxResponseBytes?: number | undefined
   /**
    * Names the instance in every position. Default: the Munchkin id in the host, else the host with its port. Set it when
    * the address is not the instance's own, as behind a proxy.
@@ -94,6 +105,9 @@ const checkBaseUrl = (baseUrl: string): Effect.Effect<URL, MarketoInvalidRequest
     return url
   })
 
+/** A text of JavaScript cannot have many more. */
+const MOST_RESPONSE_BYTES = 256 * 1024 * 1024
+
 const instanceOf = (url: URL): string =>
   /^(\d{3}-\w{3}-\d{3})\.mktorest\.com$/.exec(url.hostname)?.[1]?.toUpperCase() ?? url.host
 
@@ -114,8 +128,8 @@ const noteLimits = (host: string) =>
       }),
       () => Effect.sync(() => limitsInUse.set(host, removeOne(limitsInUse.get(host) ?? [], limits))),
     )
-    // a share of the same limits pauses with them
-    if (others.some(({ pauseUntil }) => pauseUntil !== limits.pauseUntil)) {
+    // limits derived with `layerShare` reuse the parent's `pauseFor`
+    if (others.some(({ pauseFor }) => pauseFor !== limits.pauseFor)) {
       yield* Effect.logWarning(
         `a second set of limits for ${host} is in use in this process: together they allow more calls than each says. Provide one Marketo layer once, or share one ApiLimits layer by Marketo.layerWithoutLimits`,
       )
@@ -142,6 +156,10 @@ export const layerWithoutLimits = (
       const url = yield* checkBaseUrl(options.baseUrl)
       if (isBlank(clientId)) return yield* invalid("clientId", "must not be empty")
       if (isBlank(clientSecret)) return yield* invalid("clientSecret", "must not be empty")
+      const { credentialsIn = "query", maxResponseBytes = MAX_RESPONSE_BYTES } = options
+      if (!Number.isInteger(maxResponseBytes) || maxResponseBytes < 1 || maxResponseBytes > MOST_RESPONSE_BYTES) {
+        return yield* invalid("maxResponseBytes", `must be a whole number from 1 to ${MOST_RESPONSE_BYTES}`)
+      }
       yield* noteLimits(url.host)
       const policies = Record.map(
         endpoints,
@@ -154,9 +172,19 @@ export const layerWithoutLimits = (
       const baseUrl = url.origin
       const token = Layer.effect(
         AccessToken.AccessToken,
-        AccessToken.make({ baseUrl, clientId, clientSecret, policy: policies.identity }),
+        AccessToken.make({
+          baseUrl,
+          clientId,
+          clientSecret,
+          credentialsIn,
+          maxResponseBytes,
+          policy: policies.identity,
+        }),
       )
-      const client = Layer.provide(Layer.effect(MarketoClient.MarketoClient, MarketoClient.make({ baseUrl })), token)
+      const client = Layer.provide(
+        Layer.effect(MarketoClient.MarketoClient, MarketoClient.make({ baseUrl, maxResponseBytes })),
+        token,
+      )
       const instance = options.instance ?? instanceOf(url)
       const services = Layer.merge(CustomActivities.layer({ policies }), CustomActivityTypes.layer({ policies }))
       return services.pipe(Layer.provideMerge(Activities.layer({ instance, policies })), Layer.provideMerge(client))

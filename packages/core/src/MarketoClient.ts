@@ -7,9 +7,8 @@
  *
  * @since 0.1.0
  */
-import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -19,6 +18,7 @@ import { count } from "./internal/count.js"
 import { failureOf, requestIdOf } from "./internal/envelope.js"
 import { type Failure, retry } from "./internal/failure.js"
 import { across } from "./internal/handover.js"
+import * as monotonic from "./internal/monotonic.js"
 import { encodeQuery } from "./internal/query.js"
 import * as transport from "./internal/transport.js"
 import { type MarketoError, MarketoInvalidRequest, MarketoUnauthorized } from "./MarketoError.js"
@@ -132,12 +132,13 @@ const holding = <A>({ acquire, release }: Hold, attempt: Effect.Effect<A, Failur
  */
 export const make = (options: {
   readonly baseUrl: string
+  readonly maxResponseBytes: number
 }): Effect.Effect<Service, never, HttpClient.HttpClient | AccessToken.AccessToken | ApiLimits.ApiLimits> =>
   Effect.gen(function* () {
-    // the query names leads, and the vendor has no use for our trace headers
-    const client = HttpClient.withTracerDisabledWhen(yield* HttpClient.HttpClient, () => true)
+    const client = yield* transport.httpClient
     const accessToken = yield* AccessToken.AccessToken
     const limits = yield* ApiLimits.ApiLimits
+    const { maxResponseBytes } = options
     const { host } = new URL(options.baseUrl)
 
     const token = Effect.mapError(
@@ -152,15 +153,9 @@ export const make = (options: {
       options: CallOptions,
     ) => Effect.Effect<Answer, Failure> = Effect.fnUntraced(
       function* (endpoint, request, { isComplete, policy = general }) {
-        const { body, date, json } = yield* transport.execute(client, endpoint, request, policy.timeout)
+        const { body, date, json } = yield* transport.execute(client, endpoint, request, policy, maxResponseBytes)
         const now = yield* DateTime.now
-        if (json.success === false) {
-          const failure = failureOf(endpoint, json, now, limits)
-          if (failure.action === "WaitWindow" || failure.action === "WaitQuota") {
-            yield* limits.pauseUntil(failure.retryAt ?? now)
-          }
-          return yield* Effect.fail(failure)
-        }
+        if (json.success === false) return yield* Effect.fail(failureOf(endpoint, json, now, limits))
         if (json.success !== true || isComplete?.(json) === false)
           return yield* Effect.fail(transport.malformed(endpoint))
         if (Array.isArray(json.warnings) && json.warnings.length > 0) {
@@ -173,7 +168,11 @@ export const make = (options: {
       (exchanged, endpoint) =>
         Effect.tapBoth(exchanged, {
           onSuccess: () => count(Metrics.requests, { endpoint, outcome: "ok" }),
-          onFailure: ({ cause }) => count(Metrics.requests, { endpoint, outcome: cause }),
+          onFailure: ({ cause, pause }) =>
+            Effect.zipRight(
+              pause === undefined ? Effect.void : limits.pauseFor(pause),
+              count(Metrics.requests, { endpoint, outcome: cause }),
+            ),
         }),
     )
 
@@ -189,7 +188,7 @@ export const make = (options: {
         let calls = 0
         const send = (used: AccessToken.Token): Effect.Effect<Answer, Failure> =>
           limits.run(
-            Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            Effect.flatMap(monotonic.now, (now) => {
               if (now >= used.usableUntil) return Effect.fail(ranOut)
               const sent = Effect.suspend(() => {
                 calls++

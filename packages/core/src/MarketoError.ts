@@ -67,6 +67,10 @@ const unavailable = {
   Timeout: "no complete answer within the time limit of one attempt",
   Gateway: "a gateway or server in front of the API answered with an error page",
   Malformed: "the answer was empty, cut or not the JSON that Marketo documents",
+  Redirected:
+    "the address redirects elsewhere. It is not followed, because the access token would go there. Check `baseUrl`; or a maintenance page is up",
+  Encoding: "the answer has a Content-Encoding that the HTTP client does not undo. Look for a proxy that sets it",
+  TooLarge: "the answer is larger than `maxResponseBytes`. Read smaller pages (`batchSize`), or allow more",
   Stalled:
     "Marketo answered with the paging token it was given and moreResult: true; going on would read one page for ever",
 } as const
@@ -81,19 +85,33 @@ export class MarketoUnavailable extends Schema.TaggedError<MarketoUnavailable>(
   "@effect-marketo/core/MarketoUnavailable",
 )("MarketoUnavailable", {
   ...common,
-  reason: Schema.Literal("Connection", "Timeout", "Gateway", "Malformed", "Stalled"),
+  reason: Schema.Literal(
+    "Connection",
+    "Timeout",
+    "Gateway",
+    "Malformed",
+    "Redirected",
+    "Encoding",
+    "TooLarge",
+    "Stalled",
+  ),
   execution: Execution,
   /** The HTTP status or the connection's error code, e.g. `"502"` or `"ECONNREFUSED"`. */
   code: Schema.optional(Schema.String),
+  /** The host that a redirect names. */
+  redirectedTo: Schema.optional(Schema.String),
+  /** The coding that is not known. */
+  contentEncoding: Schema.optional(Schema.String),
 }) {
   override get message(): string {
-    const code = this.code === undefined ? "" : ` [${this.code}]`
+    const details = [this.code, this.redirectedTo, this.contentEncoding].filter((detail) => detail !== undefined)
+    const code = details.length === 0 ? "" : ` [${details.join(", ")}]`
     return `${this.endpoint}: ${unavailable[this.reason]}${code}, ${after(this.attempts)}${request(this.requestId)}`
   }
 
-  /** Always true for a read; a write may be repeated only where `execution` is `NotExecuted`. */
+  /** False for `Encoding` and `TooLarge`. A write may be repeated only where `execution` is `NotExecuted`. */
   get isRetryable(): boolean {
-    return true
+    return this.reason !== "Encoding" && this.reason !== "TooLarge"
   }
 }
 

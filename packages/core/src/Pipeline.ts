@@ -40,6 +40,7 @@ import { ActivitySink, type Writer } from "./ActivitySink.js"
 import { Checkpoint, type Position } from "./Checkpoint.js"
 import type { Feed } from "./Feed.js"
 import { count } from "./internal/count.js"
+import * as monotonic from "./internal/monotonic.js"
 import * as readOptions from "./internal/readOptions.js"
 import { type MarketoError, MarketoInvalidRequest } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
@@ -213,7 +214,7 @@ export const into =
         const next = (state: State): Effect.Effect<readonly [Progress | undefined, State], E | SinkError> =>
           Effect.gen(function* () {
             const [batch, rest] = cut(state.pending, options.batch)
-            const now = yield* Clock.currentTimeMillis
+            const now = yield* monotonic.now
             const isEmpty = batch.every((p) => sizeOf(p) === 0)
             const isDue = state.ended || now - state.written >= checkpointEvery
             if (batch.length === 0 || (isEmpty && !isDue)) {
@@ -221,10 +222,10 @@ export const into =
               return [undefined, { ...state, pending: [...batch.slice(-1), ...taken], ended }]
             }
             const progress = yield* writeBatch(writer, options, merge(batch))
-            return [progress, { ...state, written: yield* Clock.currentTimeMillis, pending: rest }]
+            return [progress, { ...state, written: yield* monotonic.now, pending: rest }]
           })
 
-        const start: State = { written: yield* Clock.currentTimeMillis, pending: [], ended: false }
+        const start: State = { written: yield* monotonic.now, pending: [], ended: false }
         return Stream.unfoldChunkEffect(start, (state) =>
           state.ended && state.pending.length === 0
             ? Effect.succeedNone

@@ -23,8 +23,10 @@ export interface RequestPolicy {
   readonly retries: number
   /** Before the first repeat; doubled for each one after. */
   readonly baseDelay: Duration.Duration
-  /** The longest wait between two attempts, the waits that Marketo asks for aside. */
+  /** The longest backoff. Waits that an answer asks for may be longer. */
   readonly maxDelay: Duration.Duration
+  /** The longest wait that `Retry-After` of a 429 or 503 can ask for; what asks for more is asked again after this. */
+  readonly maxRetryAfter: Duration.Duration
 }
 
 /**
@@ -38,6 +40,7 @@ export const general: RequestPolicy = {
   retries: 8,
   baseDelay: Duration.millis(500),
   maxDelay: Duration.seconds(30),
+  maxRetryAfter: Duration.minutes(5),
 }
 
 /**

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ApiLimits, MarketoClient, RequestPolicy } from "@effect-marketo/core"
 import { Simulator } from "@effect-marketo/simulator"
-import { Clock, DateTime, Effect, Fiber, TestClock } from "effect"
+import { Clock, Duration, Effect, Fiber, TestClock } from "effect"
 import { flowing, simulated } from "./support/simulated.js"
 import { stub } from "./support/stub.js"
 
@@ -109,7 +109,7 @@ describe("AccessToken", () => {
       const fiber = yield* Effect.fork(
         Effect.gen(function* () {
           const limits = yield* ApiLimits.ApiLimits
-          yield* limits.pauseUntil(DateTime.unsafeMake(2 * 3_600_000))
+          yield* limits.pauseFor(Duration.hours(2))
           yield* get
         }).pipe(Effect.provide(layer)),
       )

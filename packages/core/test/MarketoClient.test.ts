@@ -27,9 +27,12 @@ const outcome = (replies: Parameters<typeof stub>[0], marketo: Partial<Marketo.O
     return { result, calls: (yield* calls).length }
   })
 
+const readText = (path: string) =>
+  Effect.promise(async () => (await import("node:fs/promises")).readFile(new URL(path, import.meta.url), "utf8"))
+
 describe("each row of the table of codes", () => {
   for (const row of ErrorCode.table.filter((r) => r.level === "HTTP" || r.level === "Response")) {
-    const status = row.code === "5xx" ? 503 : Number(row.code)
+    const status = Number(row.code.replace("xx", "02"))
     it.effect(`${row.level} ${row.code}: ${row.action}, ${row.execution}`, () =>
       Effect.gen(function* () {
         const { calls, result } = yield* outcome([row.level === "HTTP" ? status : error(row.code)])
@@ -79,12 +82,11 @@ describe("each row of the table of codes", () => {
 
   it.effect("the table of the package's README is the table in the code", () =>
     Effect.gen(function* () {
-      const readme = yield* Effect.promise(async () =>
-        (await import("node:fs/promises")).readFile(new URL("../README.md", import.meta.url), "utf8"),
-      )
+      const readme = yield* readText("../README.md")
       for (const { action, because, code, execution, level, meaning } of ErrorCode.table) {
         assert.include(readme, `| ${level} | ${code} | ${meaning} | ${action} | ${execution} | ${because} |`)
       }
+      for (const { value } of ErrorCode.unsent) assert.include(readme, `\`${value}\``)
     }),
   )
 })
@@ -183,16 +185,20 @@ describe("what comes back", () => {
     )
   }
 
-  const connections = ErrorCode.table.filter((row) => row.level === "Connection" && row.code !== "other")
-  for (const [code, execution] of [
-    ...connections.map((row) => [row.code, "NotExecuted"] as const),
-    ["ECONNRESET", "Unknown"],
-    ["UND_ERR_SOCKET", "Unknown"],
-    ["EPIPE", "Unknown"],
+  for (const [code, execution, syscall] of [
+    ...ErrorCode.unsent.map(({ sign, value }) =>
+      sign === "code" ? ([value, "NotExecuted", undefined] as const) : (["ESOME", "NotExecuted", value] as const),
+    ),
+    ["ECONNRESET", "Unknown", "read"],
+    ["ETIMEDOUT", "Unknown", "read"],
+    ["EHOSTUNREACH", "Unknown", "write"],
+    ["UND_ERR_SOCKET", "Unknown", undefined],
+    ["EPIPE", "Unknown", "write"],
   ] as const) {
-    it.effect(`${code} is repeated within policy, then one error with endpoint and attempts: ${execution}`, () =>
+    const what = syscall === undefined ? code : `${syscall} ${code}`
+    it.effect(`${what} is repeated within policy, then one error with endpoint and attempts: ${execution}`, () =>
       Effect.gen(function* () {
-        const broken = new TypeError("fetch failed", { cause: Object.assign(new Error("x"), { code }) })
+        const broken = new TypeError("fetch failed", { cause: Object.assign(new Error("x"), { code, syscall }) })
         const { calls, result } = yield* outcome([broken])
         assert.strictEqual(calls, 9)
         assert.strictEqual(result._tag, "Left")
@@ -224,17 +230,25 @@ describe("a request that fails", () => {
     )
   }
 
-  it.effect("at every address of a host has the code of the first", () =>
-    Effect.gen(function* () {
-      const refused = Object.assign(new Error("connect"), { code: "ECONNREFUSED" })
-      const { result } = yield* outcome([new TypeError("fetch failed", { cause: new AggregateError([refused]) })])
-      assert.deepStrictEqual(
-        result._tag === "Left" &&
-          result.left._tag === "MarketoUnavailable" && [result.left.code, result.left.execution],
-        ["ECONNREFUSED", "NotExecuted"],
-      )
-    }),
-  )
+  for (const [what, others, execution] of [
+    ["not sent at any of them", [{ code: "ETIMEDOUT", syscall: "connect" }], "NotExecuted"],
+    ["perhaps sent at one of them", [{ code: "ETIMEDOUT", syscall: "read" }], "Unknown"],
+    ["at one of them for no known reason", [{}], "Unknown"],
+  ] as const) {
+    it.effect(`at every address of a host, ${what}, has the code of the first: ${execution}`, () =>
+      Effect.gen(function* () {
+        const errors = [{ code: "ECONNREFUSED" }, ...others].map((sign) => Object.assign(new Error("connect"), sign))
+        // Node gives an AggregateError the code of its first error
+        const cause = Object.assign(new AggregateError(errors), { code: "ECONNREFUSED" })
+        const { result } = yield* outcome([new TypeError("fetch failed", { cause })])
+        assert.deepStrictEqual(
+          result._tag === "Left" &&
+            result.left._tag === "MarketoUnavailable" && [result.left.code, result.left.execution],
+          ["ECONNREFUSED", execution],
+        )
+      }),
+    )
+  }
 })
 
 describe("time", () => {
@@ -382,12 +396,16 @@ describe("the request", () => {
     }),
   )
 
-  it.effect("bearer token in the header, no trace headers, no Accept-Encoding of ours", () =>
+  it.effect("has the token, Accept and User-Agent in its headers, but no trace headers and no Accept-Encoding", () =>
     Effect.gen(function* () {
       const { calls, layer } = yield* stub([ok])
       yield* get().pipe(Effect.provide(layer), Effect.withSpan("outer"))
       const [sent] = yield* calls
-      assert.deepStrictEqual(sent?.headers, { authorization: "Bearer secret-token-1:ab" })
+      assert.deepStrictEqual(sent?.headers, {
+        accept: "application/json",
+        authorization: "Bearer secret-token-1:ab",
+        "user-agent": `effect-marketo/${JSON.parse(yield* readText("../package.json")).version}`,
+      })
       assert.deepStrictEqual([sent?.method, sent?.url, sent?.body], ["GET", `${url}${types}`, undefined])
     }),
   )

@@ -29,7 +29,7 @@ interface Sent {
 }
 
 /** A body with HTTP 200, another status with an HTML page, or a connection that breaks. */
-type Answer = string | number | Error
+type Answer = string | number | Response | Error
 
 type Post = (records: ReadonlyArray<Sent>, instance: Instance, call: number) => Effect.Effect<Answer>
 
@@ -74,6 +74,7 @@ class Instance {
           if (reply instanceof Error) {
             return new HttpClientError.RequestError({ request, reason: "Transport", cause: reply })
           }
+          if (reply instanceof Response) return Effect.succeed(HttpClientResponse.fromWeb(request, reply))
           const response =
             typeof reply === "number" ? new Response("<html></html>", { status: reply }) : new Response(reply)
           return Effect.succeed(HttpClientResponse.fromWeb(request, response))
@@ -559,15 +560,23 @@ const faultOf = ({ code, level }: ErrorCode.Row): Effect.Effect<Answer> => {
     case "Response":
       return Effect.succeed(refusal(code))
     case "HTTP":
-      return Effect.succeed(code === "5xx" ? 503 : Number(code))
+      return Effect.succeed(Number(code.replace("xx", "02")))
     case "Connection":
-      return Effect.succeed(Object.assign(new Error("broken"), { code: code === "other" ? "ECONNRESET" : code }))
+      return Effect.succeed(
+        Object.assign(new Error("broken"), { code: code === "not sent" ? "ECONNREFUSED" : "ECONNRESET" }),
+      )
     case "Client":
       switch (code) {
         case "Timeout":
           return Effect.never
         case "Malformed":
           return Effect.succeed("")
+        case "Encoding":
+          return Effect.succeed(new Response("?", { headers: { "content-encoding": "zstd" } }))
+        case "TooLarge":
+          return Effect.succeed(new Response(new Uint8Array(64 * 1024 * 1024 + 1)))
+        case "Redirected":
+          return Effect.succeed(Object.defineProperty(new Response("{}"), "redirected", { value: true }))
         default:
           return Effect.succeed('{"requestId":"r","success":true,"result":[]}')
       }

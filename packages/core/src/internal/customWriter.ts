@@ -1,7 +1,6 @@
 /**
  * Writes one batch of custom activities and finds out what became of every record of it.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -11,6 +10,7 @@ import type { CustomActivity } from "../CustomActivity.js"
 import type { MarketoError } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
 import { count } from "./count.js"
+import * as monotonic from "./monotonic.js"
 import { type Found, readBack } from "./readBack.js"
 import { bodyOf, type Item } from "./writeBatches.js"
 
@@ -105,9 +105,9 @@ export const make = (
   const find = (items: Items): Effect.Effect<Found> =>
     Effect.gen(function* () {
       const guids: Array<Option.Option<string>> = items.map(() => Option.none())
-      const ends = (yield* Clock.currentTimeMillis) + visibilityDelay
+      const ends = (yield* monotonic.now) + visibilityDelay
       for (let wait = 1_000; ; wait = Math.min(wait * 2, 15_000)) {
-        const began = yield* Clock.currentTimeMillis
+        const began = yield* monotonic.now
         const missing = [...items.keys()].filter((i) => Option.isNone(guids[i] ?? Option.none()))
         const found = yield* look(missing.flatMap((i) => items[i]?.activity ?? []))
         for (const [n, i] of missing.entries()) {
@@ -119,7 +119,7 @@ export const make = (
         if (began >= ends || found.isFinal || guids.every(Option.isSome)) {
           return { guids, isComplete: found.isComplete }
         }
-        yield* Effect.sleep(Math.max(0, Math.min(wait, ends - (yield* Clock.currentTimeMillis))))
+        yield* Effect.sleep(Math.max(0, Math.min(wait, ends - (yield* monotonic.now))))
       }
     })
 

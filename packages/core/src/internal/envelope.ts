@@ -45,7 +45,7 @@ export const failureOf = (endpoint: string, json: Json, now: DateTime.Utc, limit
     const retryAt = DateTime.addDuration(now, limits.window)
     return {
       ...decided,
-      retryAt,
+      pause: limits.window,
       toError: (attempts) => new MarketoLimited({ ...common, attempts, reason: "Rate", retryAt }),
     }
   }
@@ -53,7 +53,9 @@ export const failureOf = (endpoint: string, json: Json, now: DateTime.Utc, limit
     const waits = limits.dailyQuota === "wait"
     const retryAt = waits ? ApiLimits.quotaRetry(now) : ApiLimits.quotaReset(now)
     const toError = (attempts: number) => new MarketoLimited({ ...common, attempts, reason: "DailyQuota", retryAt })
-    return { ...decided, action: waits ? action : "Fail", retryAt, toError }
+    return waits
+      ? { ...decided, pause: DateTime.distanceDuration(now, retryAt), toError }
+      : { ...decided, action: "Fail", toError }
   }
   if (code === "615") {
     const toError = (attempts: number) =>

@@ -1,5 +1,3 @@
-import * as Clock from "effect/Clock"
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
@@ -15,8 +13,8 @@ export interface Failure {
   readonly execution: Execution
   /** Marketo's code, the HTTP status or the reason: tags metrics and log lines. */
   readonly cause: string
-  /** No repeat before this instant. */
-  readonly retryAt?: DateTime.Utc | undefined
+  /** Every caller pauses for that long, the repeat of this call too, in place of its backoff. */
+  readonly pause?: Duration.Duration | undefined
   readonly toError: (attempts: number) => MarketoError
 }
 
@@ -51,9 +49,7 @@ export const retry = <A, R>(
 
 const waitFor = (failure: Failure, policy: RequestPolicy.RequestPolicy, repeat: number) =>
   Effect.gen(function* () {
-    if (failure.retryAt !== undefined) {
-      return Duration.millis(Math.max(0, DateTime.toEpochMillis(failure.retryAt) - (yield* Clock.currentTimeMillis)))
-    }
+    if (failure.pause !== undefined) return failure.pause
     const jitter = yield* Random.nextRange(0.8, 1.2)
     return Duration.millis(Math.round(Duration.toMillis(RequestPolicy.delay(policy, repeat)) * jitter))
   })

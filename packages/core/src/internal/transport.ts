@@ -1,41 +1,60 @@
-import type * as HttpClient from "@effect/platform/HttpClient"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import type { Headers } from "@effect/platform/Headers"
+import * as HttpClient from "@effect/platform/HttpClient"
 import type { HttpClientError } from "@effect/platform/HttpClientError"
-import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type { HttpClientResponse } from "@effect/platform/HttpClientResponse"
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as ErrorCode from "../ErrorCode.js"
 import { MarketoRejected, MarketoUnavailable } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
+import type { RequestPolicy } from "../RequestPolicy.js"
+import * as connectionError from "./connectionError.js"
+import * as contentCoding from "./contentCoding.js"
 import { tagged } from "./count.js"
 
 import type { Failure } from "./failure.js"
 import { across } from "./handover.js"
+import * as monotonic from "./monotonic.js"
+import { BodyTooLarge, Transmission, type Service as TransmissionService } from "./transmission.js"
+import { VERSION } from "./version.js"
 
-/** The code of a driver's error, under however many wrappers that have none. */
-const codeOf = (error: unknown): string | undefined => {
-  for (let e: unknown = error, depth = 0; typeof e === "object" && e !== null && depth < 8; depth++) {
-    const { cause, code, errors } = e as { cause?: unknown; code?: unknown; errors?: ReadonlyArray<unknown> }
-    if (typeof code === "string") return code
-    e = errors?.[0] ?? cause
-  }
-  return undefined
-}
+const headers = { accept: "application/json", "user-agent": `effect-marketo/${VERSION}` }
+
+/**
+ * The program's HTTP client as every call uses it. It makes no spans and no trace headers, because addresses hold secrets and
+ * ids of leads. `fetch` must not follow a redirect: the access token would go to another host.
+ */
+export const httpClient: Effect.Effect<HttpClient.HttpClient, never, HttpClient.HttpClient> = Effect.gen(function* () {
+  const init = yield* Effect.serviceOption(FetchHttpClient.RequestInit)
+  return (yield* HttpClient.HttpClient).pipe(
+    HttpClient.mapRequest(HttpClientRequest.setHeaders(headers)),
+    HttpClient.withTracerDisabledWhen(() => true),
+    HttpClient.transformResponse(
+      Effect.provideService(FetchHttpClient.RequestInit, { ...Option.getOrNull(init), redirect: "manual" }),
+    ),
+  )
+})
 
 /** No usable answer, as its row of the table has it. */
 const unavailable = (
   endpoint: string,
   reason: MarketoUnavailable["reason"],
   row: Pick<ErrorCode.Row, "action" | "execution"> | undefined,
-  code?: string,
+  details: Pick<MarketoUnavailable, "code" | "redirectedTo" | "contentEncoding"> = {},
 ): Failure => {
   const { action, execution } = row ?? { action: "Fail", execution: "Unknown" }
   return {
     action,
     execution,
-    cause: code ?? reason,
-    toError: (attempts) => new MarketoUnavailable({ endpoint, attempts, reason, execution, code }),
+    cause: details.code ?? reason,
+    toError: (attempts) => new MarketoUnavailable({ endpoint, attempts, reason, execution, ...details }),
   }
 }
 
@@ -44,24 +63,72 @@ export const malformed = (endpoint: string): Failure =>
 
 const UNSENT = { action: "Fail", execution: "NotExecuted" } as const
 
-const fromHttpError =
-  (endpoint: string) =>
-  (error: HttpClientError): Failure => {
-    // never the error itself as a cause: it holds the request, and with it tokens and secrets
-    const code = codeOf(error.cause)
-    // an answer had begun: whatever broke it, the call may have been executed
-    if (error._tag === "ResponseError") {
-      return unavailable(endpoint, "Connection", ErrorCode.get("Connection", "other"), code)
-    }
-    // a request that could not be made was not sent, and cannot be made the next time either
-    const row = error.reason === "Transport" ? ErrorCode.get("Connection", code ?? "other") : UNSENT
-    return unavailable(endpoint, "Connection", row, code)
-  }
+interface Call {
+  readonly endpoint: string
+  readonly policy: RequestPolicy
+  readonly transmission: TransmissionService
+  readonly clock: Clock.Clock
+}
 
-const fromStatus = (endpoint: string, status: number): Failure => {
-  const code = String(status)
+const fromHttpError = (call: Call, error: HttpClientError): Failure => {
+  const { endpoint, transmission } = call
+  if (error._tag === "ResponseError") {
+    if (!isSuccess(error.response.status)) return fromStatus(call, error.response)
+    if (error.cause instanceof BodyTooLarge) return tooLarge(endpoint)
+  }
+  // never the error itself as a cause: it holds the request, and with it tokens and secrets
+  const code = connectionError.codeOf(error.cause)
+  // a request that could not be made was not sent, and cannot be made the next time either
+  if (error._tag === "RequestError" && error.reason !== "Transport") {
+    return unavailable(endpoint, "Connection", UNSENT, { code })
+  }
+  const isUnsent =
+    transmission.phase === "NotSent" ||
+    (transmission.phase === "Unreported" && error._tag === "RequestError" && connectionError.isUnsent(error.cause))
+  return unavailable(endpoint, "Connection", ErrorCode.get("Connection", isUnsent ? "not sent" : "sent"), { code })
+}
+
+const onTimeout = ({ endpoint, transmission }: Call): Failure => {
+  const { action, execution } = ErrorCode.get("Client", "Timeout") ?? UNSENT
+  return unavailable(endpoint, "Timeout", {
+    action,
+    execution: transmission.phase === "NotSent" ? "NotExecuted" : execution,
+  })
+}
+
+const isSuccess = (status: number): boolean => status >= 200 && status <= 299
+
+/** `opaqueredirect`, what browsers make of a redirect that is not followed, has status 0. */
+const isRedirect = (status: number): boolean => status === 0 || (status >= 300 && status <= 399)
+
+const hostOf = (address: string | undefined, base: string): string | undefined =>
+  address !== undefined && URL.canParse(address, base) ? new URL(address, base).host : undefined
+
+/** `Retry-After` in seconds, or as a date, which counts from the server's own `Date` if the answer has one. */
+const retryAfter = (headers: Headers, now: number): number => {
+  const text = headers["retry-after"]?.trim() ?? ""
+  if (/^\d+$/.test(text)) return Number(text)
+  const sent = Date.parse(headers.date ?? "")
+  return (Date.parse(text) - (Number.isNaN(sent) ? now : sent)) / 1000
+}
+
+const pauseOf = ({ clock, policy }: Call, { headers, status }: HttpClientResponse): Duration.Duration | undefined => {
+  if (status !== 429 && status !== 503) return undefined
+  const seconds = retryAfter(headers, clock.unsafeCurrentTimeMillis())
+  return seconds > 0 ? Duration.min(Duration.seconds(seconds), policy.maxRetryAfter) : undefined
+}
+
+const fromStatus = (call: Call, response: HttpClientResponse): Failure => {
+  const { endpoint } = call
+  const code = String(response.status)
+  if (isRedirect(response.status)) {
+    const redirectedTo = hostOf(response.headers.location, response.request.url)
+    return unavailable(endpoint, "Redirected", ErrorCode.get("HTTP", "3xx"), { code, redirectedTo })
+  }
   const row = ErrorCode.get("HTTP", code)
-  if (row !== undefined && row.action !== "Fail") return unavailable(endpoint, "Gateway", row, code)
+  if (row !== undefined && row.action !== "Fail") {
+    return { ...unavailable(endpoint, "Gateway", row, { code }), pause: pauseOf(call, response) }
+  }
   const execution = row?.execution ?? "Unknown"
   return {
     action: "Fail",
@@ -69,6 +136,13 @@ const fromStatus = (endpoint: string, status: number): Failure => {
     cause: code,
     toError: (attempts) => new MarketoRejected({ endpoint, attempts, codes: [code], execution, isRetryable: false }),
   }
+}
+
+/** The address that answered, if a client has followed a redirect: Effect's clients tell by the request, `fetch` by its response. */
+const followedTo = (asked: HttpClientRequest.HttpClientRequest, response: HttpClientResponse): string | undefined => {
+  if (response.request.url !== asked.url) return response.request.url
+  const { source } = response as { readonly source?: { readonly redirected?: boolean; readonly url?: string } }
+  return source?.redirected === true ? source.url : undefined
 }
 
 export type Json = Readonly<Record<string, unknown>>
@@ -83,46 +157,89 @@ export interface Answer {
 
 const decoder = new TextDecoder()
 
-const parse = (text: string): Json | undefined => {
+const parse = (body: Uint8Array): Json | undefined => {
   try {
-    const json: unknown = JSON.parse(text)
+    const json: unknown = JSON.parse(decoder.decode(body))
     return typeof json === "object" && json !== null ? (json as Json) : undefined
   } catch {
     return undefined
   }
 }
 
-/** One attempt: a request, its whole body within `timeout`, and the body as a JSON object. */
-export const execute: (
+const concat = (chunks: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return whole
+}
+
+const tooLarge = (endpoint: string): Failure => unavailable(endpoint, "TooLarge", ErrorCode.get("Client", "TooLarge"))
+
+/** The body, whatever client it comes from. A larger one is cut off as it arrives. */
+const read = (call: Call, response: HttpClientResponse): Effect.Effect<Uint8Array, Failure> =>
+  Effect.suspend(() => {
+    const chunks: Array<Uint8Array> = []
+    let length = 0
+    return response.stream.pipe(
+      // inside the stream: its fiber logs what it fails with, and the client's error quotes the address
+      Stream.catchAll((error) =>
+        error.reason === "EmptyBody" ? Stream.empty : Stream.fail(fromHttpError(call, error)),
+      ),
+      Stream.runForEach((chunk) => {
+        length += chunk.length
+        if (length > call.transmission.maxResponseBytes) return Effect.fail(tooLarge(call.endpoint))
+        chunks.push(chunk)
+        return Effect.void
+      }),
+      Effect.map(() => (chunks.length === 1 ? (chunks[0] as Uint8Array) : concat(chunks, length))),
+    )
+  })
+
+/** One attempt: a request, its whole body within the policy's time limit, and the body as a JSON object. */
+export const execute = (
   client: HttpClient.HttpClient,
   endpoint: string,
   request: HttpClientRequest.HttpClientRequest,
-  timeout: Duration.Duration,
-) => Effect.Effect<Answer, Failure> = Effect.fnUntraced(
-  function* (client, endpoint, request, _timeout) {
-    const started = yield* Clock.currentTimeMillis
-    const response = yield* client.execute(request)
-    const body = new Uint8Array(yield* response.arrayBuffer)
-    const took = (yield* Clock.currentTimeMillis) - started
-    yield* Metric.update(tagged(Metrics.requestDuration, { endpoint }), took / 1000)
-    if (response.status < 200 || response.status > 299) return yield* Effect.fail(fromStatus(endpoint, response.status))
-    const json = parse(decoder.decode(body))
-    if (json === undefined) {
-      return yield* Effect.fail(malformed(endpoint))
-    }
-    return { body, json, date: response.headers.date }
-  },
-  (attempt, _client, endpoint, _request, timeout) =>
-    attempt.pipe(
+  policy: RequestPolicy,
+  maxResponseBytes: number,
+): Effect.Effect<Answer, Failure> =>
+  Effect.clockWith((clock) => {
+    const transmission: TransmissionService = { maxResponseBytes, phase: "Unreported" }
+    const call: Call = { endpoint, policy, transmission, clock }
+    return Effect.gen(function* () {
+      const started = yield* monotonic.now
+      const response = yield* client.execute(request)
+      const followed = followedTo(request, response)
+      if (followed !== undefined) {
+        const redirectedTo = hostOf(followed, request.url)
+        return yield* Effect.fail(
+          unavailable(endpoint, "Redirected", ErrorCode.get("Client", "Redirected"), { redirectedTo }),
+        )
+      }
+      const body = yield* Effect.either(read(call, response))
+      const took = (yield* monotonic.now) - started
+      yield* Metric.update(tagged(Metrics.requestDuration, { endpoint }), took / 1000)
+      if (!isSuccess(response.status)) return yield* Effect.fail(fromStatus(call, response))
+      if (Either.isLeft(body)) return yield* Effect.fail(body.left)
+      const json = parse(body.right)
+      if (json === undefined) {
+        const contentEncoding = contentCoding.unknown(response.headers)
+        return yield* Effect.fail(
+          contentEncoding === undefined
+            ? malformed(endpoint)
+            : unavailable(endpoint, "Encoding", ErrorCode.get("Client", "Encoding"), { contentEncoding }),
+        )
+      }
+      return { body: body.right, json, date: response.headers.date }
+    }).pipe(
+      Effect.provideService(Transmission, transmission),
       Effect.catchTags({
-        RequestError: (error) => Effect.fail(fromHttpError(endpoint)(error)),
-        ResponseError: (error) => Effect.fail(fromHttpError(endpoint)(error)),
+        RequestError: (error) => Effect.fail(fromHttpError(call, error)),
+        ResponseError: (error) => Effect.fail(fromHttpError(call, error)),
       }),
-      across(
-        Effect.timeoutFail({
-          duration: timeout,
-          onTimeout: () => unavailable(endpoint, "Timeout", ErrorCode.get("Client", "Timeout")),
-        }),
-      ),
-    ),
-)
+      across(Effect.timeoutFail({ duration: policy.timeout, onTimeout: () => onTimeout(call) })),
+    )
+  })

@@ -2,7 +2,6 @@
  * Cuts a stream of records to write into calls: by count, by bytes and by age, in order, nothing lost on the way.
  */
 import * as Chunk from "effect/Chunk"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -11,6 +10,7 @@ import * as Stream from "effect/Stream"
 import * as CustomActivity from "../CustomActivity.js"
 import { MarketoInvalidRequest } from "../MarketoError.js"
 import { JsonBytes } from "./jsonBytes.js"
+import * as monotonic from "./monotonic.js"
 
 /** Marketo's limits for one call: 300 records, 1 MB. */
 export const MAX_COUNT = 300
@@ -130,7 +130,7 @@ export const batches = <I, E, R>(
 
       const fill = Effect.gen(function* () {
         while (at < inputs.length) {
-          const now = yield* Clock.currentTimeMillis
+          const now = yield* monotonic.now
           const isFirst = call.entries.length === 0
           while (at < inputs.length && !call.isComplete) {
             const input = inputs[at] as I
@@ -176,7 +176,7 @@ export const batches = <I, E, R>(
           if (isEmpty) {
             yield* isReady.await
           } else {
-            const left = call.since + maxWait - (yield* Clock.currentTimeMillis)
+            const left = call.since + maxWait - (yield* monotonic.now)
             if (left <= 0) return take()
             yield* Effect.timeoutOption(isReady.await, left)
           }
@@ -195,7 +195,7 @@ export const batches = <I, E, R>(
 /** The call that is being filled. */
 export class Call<I> {
   entries: Array<Entry<I>> = []
-  /** When the first entry came, epoch milliseconds. */
+  /** When the first entry came, on the monotonic clock. */
   since = 0
   /** Nothing more fits. */
   isComplete = false

@@ -50,7 +50,7 @@ export const stub = (replies: ReadonlyArray<Reply>, marketo: Partial<Marketo.Opt
         }
         const response =
           reply instanceof Response
-            ? reply.clone()
+            ? Object.defineProperty(reply.clone(), "redirected", { value: reply.redirected })
             : typeof reply === "number"
               ? new Response(`<html><body>${reply}</body></html>`, { status: reply })
               : new Response(reply, { headers: { "content-type": "application/json;charset=UTF-8" } })
