@@ -623,7 +623,7 @@ describe("an outage", () => {
 
   for (const [what, fault] of [
     ["HTTP 502", { fault: "http", status: 502, match, every: 1 }],
-    ["HTTP 429", { fault: "http", status: 429, match, every: 1 }],
+    ["HTTP 503", { fault: "http", status: 503, match, every: 1 }],
     ["cut connections", { fault: "cut", match, every: 1 }],
   ] as const) {
     for (const notFound of ["park", "resend"] as const) {
@@ -652,6 +652,20 @@ describe("an outage", () => {
       )
     }
   }
+
+  it.effect("in which a gateway refuses writes with HTTP 429 puts none of them in doubt: each is sent again", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("too-many", 4)
+      yield* fill(
+        place,
+        range(1_500).map((n) => record(n)),
+      )
+      yield* faults([{ fault: "http", status: 429, match, every: 1, times: 60 }])
+      const done = yield* flowing(take(1_500)(source(place, { onAssign: "write" })))
+      assert.deepStrictEqual([done.added, done.parked], [1_500, 0])
+      assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [1_500, 0])
+    }).pipe(Effect.provide(layer())),
+  )
 
   it.effect("with a rebalance in it: what was taken away is left alone, and written once by its new owner", () =>
     Effect.gen(function* () {

@@ -2,9 +2,9 @@
  * A circuit breaker: after a call that nobody answered, and of which nothing was found, the next ones have one record, one at a
  * time, until Marketo answers. Each of those may end in doubt too; so an outage costs a few records, and not the backlog.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as monotonic from "./monotonic.js"
 
 const PAUSE = Duration.toMillis("10 seconds")
 
@@ -25,7 +25,7 @@ export const make: Effect.Effect<Breaker> = Effect.map(Effect.makeLatch(true), (
     Effect.suspend(() => {
       // noted in the step that grants it, so that an interruption cannot keep the turn
       let isTrial = false
-      const turn: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const turn: Effect.Effect<void> = Effect.flatMap(monotonic.now, (now) => {
         const left = isTrying ? PAUSE : triedAt + PAUSE - now
         if (isOpen && left > 0) return Effect.zipRight(Effect.timeoutOption(closed.await, left), turn)
         isTrial = isOpen
@@ -34,7 +34,7 @@ export const make: Effect.Effect<Breaker> = Effect.map(Effect.makeLatch(true), (
       })
       return Effect.ensuring(
         Effect.flatMap(turn, () => call(isTrial)),
-        Effect.map(Clock.currentTimeMillis, (now) => {
+        Effect.map(monotonic.now, (now) => {
           if (!isTrial) return
           isTrying = false
           triedAt = now

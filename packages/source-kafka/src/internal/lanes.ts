@@ -4,13 +4,13 @@
  */
 import type { PartitionBatch } from "@effect-marketo/kafka/PartitionBatch"
 import type * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import type { Slice } from "./batch.js"
 import type { Gatherer } from "./gatherer.js"
+import * as monotonic from "./monotonic.js"
 import type { Work, WorkError } from "./work.js"
 
 export interface Lanes<R> {
@@ -44,7 +44,7 @@ export const make = <R>(settings: {
           return settings.onFailure(cause)
         }),
         Effect.ensuring(
-          Effect.map(Clock.currentTimeMillis, (now) => {
+          Effect.map(monotonic.now, (now) => {
             inFlight.delete(work)
             works--
             gatherer.done(slices, now)
@@ -62,7 +62,7 @@ export const make = <R>(settings: {
     const run = Effect.gen(function* () {
       for (;;) {
         changed.unsafeClose()
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* monotonic.now
         const isFree = works < settings.count
         const taken = !isStopping && isFree ? gatherer.take(now) : Number.POSITIVE_INFINITY
         if (typeof taken !== "number") yield* begin(taken)
@@ -72,7 +72,7 @@ export const make = <R>(settings: {
 
     return {
       offer: (batch) =>
-        Effect.map(Clock.currentTimeMillis, (now) => {
+        Effect.map(monotonic.now, (now) => {
           gatherer.offer(batch, now)
           changed.unsafeOpen()
         }),

@@ -5,10 +5,10 @@ import type * as CustomActivities from "@effect-marketo/core/CustomActivities"
 import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
 import type * as MarketoError from "@effect-marketo/core/MarketoError"
 import * as Chunk from "effect/Chunk"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as monotonic from "./monotonic.js"
 import * as outage from "./outage.js"
 
 /** Stored activities that are remembered, so that none is taken for another record that is equal to it. */
@@ -61,7 +61,7 @@ export const make = (
       Effect.gen(function* () {
         const isStored = sent.map(() => false)
         for (let wait = 1_000; ; wait = Math.min(2 * wait, 15_000)) {
-          const began = yield* Clock.currentTimeMillis
+          const began = yield* monotonic.now
           const missing = [...isStored.keys()].filter((i) => isStored[i] === false)
           const { guids, isComplete } = yield* look(missing.flatMap((i) => sent[i] ?? []))
           for (const [n, i] of missing.entries()) {
@@ -71,7 +71,7 @@ export const make = (
             isStored[i] = true
           }
           if (began >= until || !isStored.includes(false)) return { isStored, isComplete }
-          yield* Effect.sleep(Duration.millis(Math.max(0, Math.min(wait, until - (yield* Clock.currentTimeMillis)))))
+          yield* Effect.sleep(Duration.millis(Math.max(0, Math.min(wait, until - (yield* monotonic.now)))))
         }
       }),
   }

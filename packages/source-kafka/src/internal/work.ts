@@ -14,7 +14,6 @@ import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
 import type * as MarketoError from "@effect-marketo/core/MarketoError"
 import * as EffectCause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
@@ -29,6 +28,7 @@ import * as causes from "./causes.js"
 import type { Counters } from "./counters.js"
 import type { DeadLetters } from "./deadLetters.js"
 import type { Guard } from "./guard.js"
+import * as monotonic from "./monotonic.js"
 import * as outage from "./outage.js"
 import type { ReadBack } from "./readBack.js"
 
@@ -358,7 +358,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
         records: entries.length,
         error: error.message,
       })
-      const until = (yield* Clock.currentTimeMillis) + visibilityDelay
+      const until = (yield* monotonic.now) + visibilityDelay
       const { isComplete, missing } = yield* confirm(entries, until)
       if (missing.length < entries.length) breaker.answered()
       if (missing.length === 0) return
@@ -472,12 +472,8 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
           },
         )
       }
-      const until = (yield* Clock.currentTimeMillis) + retryPause(pauses)
-      for (
-        let now = yield* Clock.currentTimeMillis;
-        now < until && hasPending();
-        now = yield* Clock.currentTimeMillis
-      ) {
+      const until = (yield* monotonic.now) + retryPause(pauses)
+      for (let now = yield* monotonic.now; now < until && hasPending(); now = yield* monotonic.now) {
         yield* Effect.sleep(Math.min(step(), until - now))
         hasLost = false
         lookAround()
