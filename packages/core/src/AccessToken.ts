@@ -78,6 +78,12 @@ const MAX_WAIT = Duration.seconds(60)
 
 const ENDPOINT = "identity"
 
+/** A token goes into a header, which takes visible ASCII only. */
+const isToken = (value: unknown): value is string => typeof value === "string" && /^[\x21-\x7e]+$/.test(value)
+
+const secondsOf = (value: unknown): number =>
+  typeof value === "number" || typeof value === "string" ? Number(value) : Number.NaN
+
 const unauthorized = (reason: "Credentials" | "Token"): Failure => ({
   action: "Fail",
   execution: "NotExecuted",
@@ -121,14 +127,17 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
         options.credentialsIn === "query"
           ? HttpClientRequest.get(`${url}?${credentials}`)
           : HttpClientRequest.bodyText(HttpClientRequest.post(url), credentials, "application/x-www-form-urlencoded")
-      const { json } = yield* execute(client, ENDPOINT, request, options.policy, options.maxResponseBytes)
+      const { json } = yield* execute(client, request, {
+        endpoint: ENDPOINT,
+        kind: "read",
+        policy: options.policy,
+        maxResponseBytes: options.maxResponseBytes,
+      })
       if (typeof json.error === "string" && refusals.has(json.error))
         return yield* Effect.fail(unauthorized("Credentials"))
       const value = json.access_token
-      const seconds = Number(json.expires_in)
-      if (typeof value !== "string" || value === "" || !Number.isFinite(seconds)) {
-        return yield* Effect.fail(malformed(ENDPOINT))
-      }
+      const seconds = secondsOf(json.expires_in)
+      if (!isToken(value) || !Number.isFinite(seconds)) return yield* Effect.fail(malformed(ENDPOINT))
       return { value, asked, lifetime: Duration.seconds(Math.max(0, seconds)) }
     }).pipe(
       Effect.mapError((failure) => (failure.cause === "401" ? unauthorized("Credentials") : failure)),

@@ -26,7 +26,6 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { ActivityRecord } from "./ActivityRecord.js"
 import { ActivityType } from "./ActivityType.js"
@@ -35,6 +34,7 @@ import type { AnyFeed, Feed } from "./Feed.js"
 import * as chains from "./internal/chains.js"
 import { count } from "./internal/count.js"
 import { across, Handover } from "./internal/handover.js"
+import * as lenient from "./internal/lenient.js"
 import * as page from "./internal/page.js"
 import * as permits from "./internal/permits.js"
 import * as readOptions from "./internal/readOptions.js"
@@ -126,7 +126,7 @@ type Kind = (typeof chains.kinds)[keyof typeof chains.kinds]
 /** Positions whose token was just made, and is good: if Marketo refuses their first page, it is the filter that it refuses. */
 const fresh = new WeakSet<Position>()
 
-const decodeTypes = Schema.decodeUnknown(Schema.Array(ActivityType))
+const decodeTypes = lenient.elements(ActivityType)
 
 /**
  * @since 0.1.0
@@ -142,31 +142,31 @@ export const make = (options: {
       endpoint: EndpointName,
       query: Readonly<Record<string, string>>,
       isComplete?: (json: MarketoClient.Answer["json"]) => boolean,
-    ) => client.get(endpoints[endpoint].path, query, { endpoint, policy: options.policies[endpoint], isComplete })
+    ) =>
+      client.get(endpoints[endpoint].path, query, {
+        endpoint,
+        policy: options.policies[endpoint],
+        isComplete,
+        unreadable: "keep",
+      })
 
     const types: Service["types"] = Effect.flatMap(
       call("activityTypes", {}, (json) => Array.isArray(json.result)),
-      ({ json, requestId }) =>
-        Effect.mapError(
-          decodeTypes(json.result),
-          () =>
-            new MarketoUnavailable({
-              endpoint: "activityTypes",
-              requestId,
-              attempts: 1,
-              reason: "Malformed",
-              execution: "Unknown",
-            }),
-        ),
+      ({ json }) => {
+        const found = decodeTypes(json.result)
+        const unreadable = (json.result as ReadonlyArray<unknown>).length - found.length
+        return unreadable === 0
+          ? Effect.succeed(found)
+          : Effect.logWarning("activity types without an id or a name were left out").pipe(
+              Effect.annotateLogs({ endpoint: "activityTypes", count: unreadable }),
+              Effect.as(found),
+            )
+      },
     )
 
     const tokenAt = (instant: DateTime.Utc) =>
       Effect.map(
-        call(
-          "pagingToken",
-          { sinceDatetime: readOptions.format(instant) },
-          (json) => typeof json.nextPageToken === "string" && json.nextPageToken !== "",
-        ),
+        call("pagingToken", { sinceDatetime: readOptions.format(instant) }, (json) => page.isToken(json.nextPageToken)),
         ({ json }) => json.nextPageToken as PagingToken,
       )
 
@@ -195,7 +195,7 @@ export const make = (options: {
         const query = { ...chain.parameters, ...batchSize, nextPageToken }
         const answer = yield* call(endpoint, query, page.isPage)
         if (page.moreResultOf(answer) && page.tokenOf(answer) === nextPageToken) {
-          const { requestId } = answer
+          const requestId = Option.getOrUndefined(answer.requestId)
           const reason = "Stalled"
           return yield* new MarketoUnavailable({ endpoint, requestId, attempts: 1, reason, execution: "Unknown" })
         }

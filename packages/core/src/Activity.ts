@@ -1,10 +1,9 @@
 /**
- * The three kinds of record that the Activities API returns: what Marketo sends, as schemas, and the typed view that
- * programs read.
+ * The three kinds of record that the Activities API returns: what every element must have, as a schema, and the typed view
+ * that programs read.
  *
- * Schemas accept what is documented *and* what was recorded: `id` or `marketoGUID` missing, ids as numbers or digits,
- * `null` for absent, every spelling of a date. Members that are not listed are left alone: `ActivityRecord.text` holds
- * them.
+ * The check is strict only where identity, key or position depend on it. Everything else is read as it comes: a member of an
+ * unusual type is shown as Marketo sent it, and one that the view has no place for stays in `ActivityRecord.text`.
  *
  * @example
  * import { Activity } from "@effect-marketo/core"
@@ -19,6 +18,7 @@
 import * as DateTime from "effect/DateTime"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as instant from "./internal/instant.js"
 import * as jsonText from "./internal/jsonText.js"
@@ -40,82 +40,35 @@ const int64 = Schema.Union(
 const orAbsent = <A, I>(schema: Schema.Schema<A, I>) => Schema.optional(Schema.NullOr(schema))
 
 /**
- * A name and a value of any JSON type. Marketo sends integers now as numbers, now as text; `value` is what it sent.
+ * What an element of `activities.json`, `leadchanges.json` or `deletedleads.json` must have. It accepts what is documented and
+ * what was recorded: `id` or `marketoGUID` missing, ids as numbers or digits, `null` for absent, every spelling of a date.
+ * All other members may be of any type.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const Attribute = Schema.Struct({
-  name: Schema.String,
-  apiName: orAbsent(Schema.String),
-  value: Schema.optional(Schema.Unknown),
-}).annotations({ identifier: "Attribute" })
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface Attribute {
-  readonly name: string
-  readonly apiName?: string | undefined
-  readonly value: unknown
-}
-
-const common = {
-  marketoGUID: orAbsent(Schema.String),
+export const ActivityJson = Schema.Struct({
+  marketoGUID: orAbsent(Schema.Union(Schema.String, Schema.Number)),
   id: orAbsent(int64),
   leadId: int64,
   activityDate: Schema.String.pipe(
     Schema.filter((s) => !Number.isNaN(instant.parse(s)), { identifier: "instant with a zone" }),
   ),
   activityTypeId: Schema.Number.pipe(Schema.filter((n) => Number.isSafeInteger(n), { identifier: "int32" })),
-  campaignId: orAbsent(int64),
-  attributes: orAbsent(Schema.Array(Attribute)),
+}).annotations({ identifier: "ActivityJson" })
+
+/**
+ * A name and a value of any JSON type. Marketo sends integers as numbers or as text; `value` is what it sent.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Attribute {
+  /** The display name. Its case may differ from that in the type's definition. */
+  readonly name: string
+  readonly apiName: Option.Option<string>
+  readonly value: unknown
 }
-
-/**
- * An element of `activities.json`, as Marketo sends it.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const ActivityJson = Schema.Struct({
-  ...common,
-  primaryAttributeValueId: orAbsent(int64),
-  primaryAttributeValue: orAbsent(Schema.String),
-}).annotations({ identifier: "Activity" })
-
-/**
- * An element of `leadchanges.json`, as Marketo sends it.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const LeadChangeJson = Schema.Struct({
-  ...common,
-  fields: orAbsent(
-    Schema.Array(
-      Schema.Struct({
-        id: Schema.Number.pipe(Schema.filter((n) => Number.isSafeInteger(n), { identifier: "int32" })),
-        name: Schema.String,
-        newValue: orAbsent(Schema.String),
-        oldValue: orAbsent(Schema.String),
-      }),
-    ),
-  ),
-}).annotations({ identifier: "LeadChange" })
-
-/**
- * An element of `deletedleads.json`, as Marketo sends it.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const DeletedLeadJson = Schema.Struct({
-  ...common,
-  primaryAttributeValueId: orAbsent(int64),
-  primaryAttributeValue: orAbsent(Schema.String),
-}).annotations({ identifier: "DeletedLead" })
 
 /**
  * What the three kinds share.
@@ -134,7 +87,7 @@ export interface ActivityCommon {
   readonly activityTypeId: number
   /** The smart campaign that caused it. */
   readonly campaignId: Option.Option<string>
-  /** An attribute without a value is left out by Marketo. */
+  /** Marketo leaves out an attribute without a value. An element without a name is not listed here. */
   readonly attributes: ReadonlyArray<Attribute>
 }
 
@@ -146,7 +99,8 @@ export interface Activity extends ActivityCommon {
   readonly _tag: "Activity"
   /** The asset, field or lead that it is about. */
   readonly primaryAttributeValueId: Option.Option<string>
-  readonly primaryAttributeValue: Option.Option<string>
+  /** A string by Marketo's documentation; a value of another type is shown as it came. */
+  readonly primaryAttributeValue: Option.Option<unknown>
 }
 
 /**
@@ -157,6 +111,7 @@ export interface Activity extends ActivityCommon {
  */
 export interface LeadChange extends ActivityCommon {
   readonly _tag: "LeadChange"
+  /** An element without a name is not listed here. */
   readonly fields: ReadonlyArray<LeadChangeField>
 }
 
@@ -166,11 +121,13 @@ export interface LeadChange extends ActivityCommon {
  */
 export interface LeadChangeField {
   /** The field's id, not that of the change. */
-  readonly id: number
+  readonly id: Option.Option<number>
   /** The field's REST name. */
   readonly name: string
-  readonly newValue: string | null
-  readonly oldValue: string | null
+  /** A string by Marketo's documentation; a value of another type is shown as it came. None if the field is empty now. */
+  readonly newValue: Option.Option<unknown>
+  /** None if the field was empty. */
+  readonly oldValue: Option.Option<unknown>
 }
 
 /**
@@ -179,7 +136,10 @@ export interface LeadChangeField {
  */
 export interface DeletedLead extends ActivityCommon {
   readonly _tag: "DeletedLead"
-  /** The lead that is gone: the primary attribute, else `leadId`. */
+  /**
+   * The lead that is gone: `leadId`, to which an activity belongs. In one of Adobe's samples `primaryAttributeValueId` differs
+   * from it; nothing documents what that would mean.
+   */
   readonly deletedLeadId: LeadId
 }
 
@@ -200,7 +160,9 @@ export const attribute: {
   (self: ActivityCommon, name: string): Option.Option<unknown>
 } = dual(2, (self: ActivityCommon, name: string): Option.Option<unknown> => {
   const wanted = name.toLowerCase()
-  const found = self.attributes.find((a) => a.name.toLowerCase() === wanted || a.apiName?.toLowerCase() === wanted)
+  const found = self.attributes.find(
+    (a) => a.name.toLowerCase() === wanted || Option.exists(a.apiName, (apiName) => apiName.toLowerCase() === wanted),
+  )
   return Option.fromNullable(found?.value)
 })
 
@@ -214,26 +176,18 @@ export const exactId = (
   return typeof value === "number" && !Number.isSafeInteger(value) ? jsonText.member(text(), name) : String(value)
 }
 
-/** @internal What an element has that passed the check of any of the three schemas. */
+/** @internal What an element has that passed the check; members that are not checked may be anything. */
 export interface Received {
-  readonly marketoGUID?: string | null | undefined
+  readonly marketoGUID?: number | string | null | undefined
   readonly id?: number | string | null | undefined
   readonly leadId: number | string
   readonly activityDate: string
   readonly activityTypeId: number
-  readonly campaignId?: number | string | null | undefined
-  readonly attributes?: ReadonlyArray<typeof Attribute.Type> | null | undefined
-  readonly primaryAttributeValueId?: number | string | null | undefined
-  readonly primaryAttributeValue?: string | null | undefined
-  readonly fields?:
-    | ReadonlyArray<{
-        readonly id: number
-        readonly name: string
-        readonly newValue?: string | null | undefined
-        readonly oldValue?: string | null | undefined
-      }>
-    | null
-    | undefined
+  readonly campaignId?: unknown
+  readonly attributes?: unknown
+  readonly primaryAttributeValueId?: unknown
+  readonly primaryAttributeValue?: unknown
+  readonly fields?: unknown
 }
 
 /** @internal */
@@ -247,41 +201,53 @@ export const toTyped: {
   Activity: (raw, text, identity) => ({
     _tag: "Activity",
     ...toCommon(raw, text, identity),
-    primaryAttributeValueId: Option.fromNullable(
-      exactId(raw.primaryAttributeValueId, "primaryAttributeValueId", () => text),
-    ),
+    primaryAttributeValueId: toId(raw, "primaryAttributeValueId", text),
     primaryAttributeValue: Option.fromNullable(raw.primaryAttributeValue),
   }),
   LeadChange: (raw, text, identity) => ({
     _tag: "LeadChange",
     ...toCommon(raw, text, identity),
-    fields: (raw.fields ?? []).map(({ id, name, newValue, oldValue }) => ({
-      id,
+    fields: named(raw.fields).map(({ id, name, newValue, oldValue }) => ({
+      id: Option.liftPredicate(id, Predicate.isNumber),
       name,
-      newValue: newValue ?? null,
-      oldValue: oldValue ?? null,
+      newValue: Option.fromNullable(newValue),
+      oldValue: Option.fromNullable(oldValue),
     })),
   }),
-  DeletedLead: (raw, text, identity) => ({
-    _tag: "DeletedLead",
-    ...toCommon(raw, text, identity),
-    deletedLeadId:
-      exactId(raw.primaryAttributeValueId, "primaryAttributeValueId", () => text) ??
-      exactId(raw.leadId, "leadId", () => text) ??
-      "",
-  }),
+  DeletedLead: (raw, text, identity) => {
+    const common = toCommon(raw, text, identity)
+    return { _tag: "DeletedLead", ...common, deletedLeadId: common.leadId }
+  },
 }
 
 const toCommon = (raw: Received, text: string, identity: string): ActivityCommon => ({
-  marketoGUID: raw.marketoGUID ?? identity,
-  id: Option.fromNullable(exactId(raw.id, "id", () => text)),
+  marketoGUID: identity,
+  id: toId(raw, "id", text),
   leadId: exactId(raw.leadId, "leadId", () => text) ?? "",
   activityDate: DateTime.unsafeMake(instant.parse(raw.activityDate)),
   activityTypeId: raw.activityTypeId,
-  campaignId: Option.fromNullable(exactId(raw.campaignId, "campaignId", () => text)),
-  attributes: (raw.attributes ?? []).map(({ apiName, name, value }) => ({
+  campaignId: toId(raw, "campaignId", text),
+  attributes: named(raw.attributes).map(({ apiName, name, value }) => ({
     name,
-    apiName: apiName ?? undefined,
+    apiName: Option.liftPredicate(apiName, Predicate.isString),
     value,
   })),
 })
+
+/** A member that should be an id; one of another type is shown as its JSON. */
+const toId = (raw: Received, name: "id" | "campaignId" | "primaryAttributeValueId", text: string) => {
+  const value = raw[name]
+  if (value === undefined || value === null) return Option.none()
+  if (typeof value === "string" || Number.isSafeInteger(value)) return Option.some(String(value))
+  return Option.fromNullable(jsonText.member(text, name))
+}
+
+interface Named extends Readonly<Record<string, unknown>> {
+  readonly name: string
+}
+
+const isNamed = (element: unknown): element is Named =>
+  Predicate.hasProperty(element, "name") && typeof element.name === "string"
+
+/** The elements of a list that have a name. */
+const named = (list: unknown): ReadonlyArray<Named> => (Array.isArray(list) ? list.filter(isNamed) : [])

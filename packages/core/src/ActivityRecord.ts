@@ -79,17 +79,17 @@ export abstract class ActivityRecord<out A = AnyActivity> {
 }
 
 /**
- * An element of a page that is valid JSON and not an activity. Exists only in reads with `undecodable: "keep"`.
+ * An element of a page that is not an activity, or not valid JSON. Exists only in reads with `undecodable: "keep"`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Rejected {
-  /** Exactly what Marketo sent. */
+  /** What Marketo sent. Bytes that are not UTF-8 are shown as U+FFFD; the text may be invalid JSON then. */
   readonly text: string
   /** Zero-based position in its page. */
   readonly index: number
-  /** Where inside the element the schema and the data disagree. */
+  /** Where inside the element the schema and the data disagree, or that it is not JSON in UTF-8, and at which byte. */
   readonly paths: ReadonlyArray<string>
 }
 
@@ -143,7 +143,8 @@ class FromPage<A extends AnyActivity> extends ActivityRecord<A> {
     return this.#text
   }
   get identity(): string {
-    if (this.#marketoGUID) return this.#marketoGUID
+    const guid = this.#exact(this.#marketoGUID, "marketoGUID")
+    if (guid !== undefined && guid !== "") return guid
     return this.#exact(this.#id, "id") ?? createHash("sha256").update(this.bytes).digest("hex")
   }
   get leadId(): LeadId {

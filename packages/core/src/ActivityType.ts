@@ -4,8 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-
-const textOrNone = Schema.optionalWith(Schema.String, { as: "Option", nullable: true })
+import * as lenient from "./internal/lenient.js"
 
 /**
  * Name and type of an attribute. `dataType` is one of the field types or another word: treat an unknown one as a string.
@@ -15,8 +14,8 @@ const textOrNone = Schema.optionalWith(Schema.String, { as: "Option", nullable: 
  */
 export const ActivityTypeAttribute = Schema.Struct({
   name: Schema.String,
-  dataType: Schema.String,
-  apiName: textOrNone,
+  dataType: lenient.text,
+  apiName: lenient.text,
 }).annotations({ identifier: "ActivityTypeAttribute" })
 
 /**
@@ -26,7 +25,8 @@ export const ActivityTypeAttribute = Schema.Struct({
 export interface ActivityTypeAttribute extends Schema.Schema.Type<typeof ActivityTypeAttribute> {}
 
 /**
- * Custom types have ids from 100000 up. New Lead (12) was seen without a primary attribute.
+ * Custom types have ids from 100000 up. New Lead (12) was seen without a primary attribute. Only `id` and `name` must be there
+ * and right; another member of an unusual type is read as absent, and so is an attribute without a name.
  *
  * @since 0.1.0
  * @category schemas
@@ -34,10 +34,10 @@ export interface ActivityTypeAttribute extends Schema.Schema.Type<typeof Activit
 export const ActivityType = Schema.Struct({
   id: Schema.Int,
   name: Schema.String,
-  apiName: textOrNone,
-  description: textOrNone,
-  primaryAttribute: Schema.optionalWith(ActivityTypeAttribute, { as: "Option", nullable: true }),
-  attributes: Schema.optionalWith(Schema.Array(ActivityTypeAttribute), { default: () => [], nullable: true }),
+  apiName: lenient.text,
+  description: lenient.text,
+  primaryAttribute: lenient.option(ActivityTypeAttribute),
+  attributes: lenient.list(ActivityTypeAttribute),
 }).annotations({ identifier: "ActivityType" })
 
 /**

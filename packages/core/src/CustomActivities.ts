@@ -48,6 +48,7 @@ import * as ErrorCode from "./ErrorCode.js"
 import { count } from "./internal/count.js"
 import * as customWriter from "./internal/customWriter.js"
 import { readBack } from "./internal/readBack.js"
+import { toText } from "./internal/scalar.js"
 import * as writeBatches from "./internal/writeBatches.js"
 import * as MarketoClient from "./MarketoClient.js"
 import { type MarketoError, MarketoInvalidRequest, MarketoUnavailable } from "./MarketoError.js"
@@ -265,7 +266,7 @@ const codesOf = (errors: unknown, reasons: unknown): Skipped["codes"] =>
     .flatMap((list): ReadonlyArray<unknown> => (Array.isArray(list) ? list : []))
     .map((error) => {
       const { code, message } = Object(error) as { readonly code?: unknown; readonly message?: unknown }
-      return { code: String(code ?? ""), message: String(message ?? "") }
+      return { code: toText(code), message: toText(message) }
     })
 
 /** None where the element says neither that the record was added nor that it was skipped. */
@@ -318,7 +319,9 @@ export const make = (options: {
     ) => Effect.Effect<ReadonlyArray<Result>, MarketoError> = Effect.fnUntraced(function* (items, body, hold) {
       const { path } = endpoints[ENDPOINT]
       const call = { endpoint: ENDPOINT, policy: options.policies[ENDPOINT], hold }
-      const { json, requestId } = yield* client.post(path, body, call)
+      const answer = yield* client.post(path, body, call)
+      const { json } = answer
+      const requestId = Option.getOrElse(answer.requestId, () => "")
       const results = Array.isArray(json.result)
         ? json.result.map((one) => toResult(one, requestId)).filter((result) => result !== undefined)
         : []

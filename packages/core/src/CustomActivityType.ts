@@ -29,9 +29,8 @@ import * as Record from "effect/Record"
 import * as Schema from "effect/Schema"
 import { type CustomActivity, formatDateTime } from "./CustomActivity.js"
 import * as instant from "./internal/instant.js"
+import * as lenient from "./internal/lenient.js"
 import { MarketoInvalidRequest } from "./MarketoError.js"
-
-const textOrNone = Schema.optionalWith(Schema.String, { as: "Option", nullable: true })
 
 const Instant = Schema.transformOrFail(Schema.String, Schema.DateTimeUtcFromSelf, {
   strict: true,
@@ -44,8 +43,6 @@ const Instant = Schema.transformOrFail(Schema.String, Schema.DateTimeUtcFromSelf
   encode: (date) => ParseResult.succeed(DateTime.formatIso(date)),
 })
 
-const instantOrNone = Schema.optionalWith(Instant, { as: "Option", nullable: true })
-
 /**
  * Name and type of an attribute. `dataType` is one of `DataType`, or another word: treat an unknown one as a string.
  *
@@ -55,7 +52,7 @@ const instantOrNone = Schema.optionalWith(Instant, { as: "Option", nullable: tru
 export const CustomActivityTypeAttribute = Schema.Struct({
   apiName: Schema.String,
   name: Schema.String,
-  description: textOrNone,
+  description: lenient.text,
   dataType: Schema.optionalWith(Schema.String, { default: () => "string", nullable: true }),
 }).annotations({ identifier: "CustomActivityTypeAttribute" })
 
@@ -70,6 +67,7 @@ export interface CustomActivityTypeAttribute extends Schema.Schema.Type<typeof C
  *
  * - `id`, `createdAt` and `updatedAt` are missing in the answers to create and update; `describe` has them.
  * - `primaryAttribute` and `attributes` are missing in lists.
+ * - A member of an unusual type is read as absent; `apiName`, `name` and `status` must be text.
  * - `status` is `draft`, `approved`, `approved with draft` or `deleted`. A word that is not among them is handed on: one
  *   type of a new kind must not make the others unreadable.
  *
@@ -77,17 +75,17 @@ export interface CustomActivityTypeAttribute extends Schema.Schema.Type<typeof C
  * @category schemas
  */
 export const CustomActivityType = Schema.Struct({
-  id: Schema.optionalWith(Schema.Int, { as: "Option", nullable: true }),
+  id: lenient.option(Schema.Int),
   apiName: Schema.String,
   name: Schema.String,
-  description: textOrNone,
-  triggerName: textOrNone,
-  filterName: textOrNone,
-  createdAt: instantOrNone,
-  updatedAt: instantOrNone,
+  description: lenient.text,
+  triggerName: lenient.text,
+  filterName: lenient.text,
+  createdAt: lenient.option(Instant),
+  updatedAt: lenient.option(Instant),
   status: Schema.String,
-  primaryAttribute: Schema.optionalWith(CustomActivityTypeAttribute, { as: "Option", nullable: true }),
-  attributes: Schema.optionalWith(Schema.Array(CustomActivityTypeAttribute), { default: () => [], nullable: true }),
+  primaryAttribute: lenient.option(CustomActivityTypeAttribute),
+  attributes: lenient.list(CustomActivityTypeAttribute),
 }).annotations({ identifier: "CustomActivityType" })
 
 /**
@@ -354,9 +352,10 @@ export const recordSchema = (
           ]),
         ),
         [primary.apiName]: valueOf(primary),
-      }),
+      }).annotations({ message: () => "must be an object: the values by the apiName of their attribute" }),
     }).annotations({
       identifier: `record of ${type.apiName}`,
+      message: () => "must be an object with leadId, activityDate and attributes",
       parseOptions: { onExcessProperty: "error", errors: "all" },
     })
     return Schema.transformOrFail(record, activity, {

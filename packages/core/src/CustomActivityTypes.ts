@@ -42,6 +42,7 @@ import {
   CustomActivityTypeRequest,
   CustomActivityTypeUpdate,
 } from "./CustomActivityType.js"
+import { toText } from "./internal/scalar.js"
 import * as MarketoClient from "./MarketoClient.js"
 import { type MarketoError, MarketoInvalidRequest, MarketoRejected, MarketoUnavailable } from "./MarketoError.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
@@ -187,11 +188,22 @@ const skippedCodes = (record: unknown): ReadonlyArray<string> =>
   isObject(record) && record.status === "skipped"
     ? [record.reasons, record.errors]
         .flatMap((reasons) => (Array.isArray(reasons) ? reasons : []))
-        .flatMap((reason: unknown) => (isObject(reason) && reason.code !== undefined ? [String(reason.code)] : []))
+        .flatMap((reason: unknown) => (isObject(reason) && reason.code !== undefined ? [toText(reason.code)] : []))
     : []
 
-const refused = (endpoint: EndpointName, requestId: string, codes: readonly [string, ...Array<string>]) =>
-  new MarketoRejected({ endpoint, requestId, attempts: 1, codes, execution: "NotExecuted", isRetryable: false })
+const refused = (
+  endpoint: EndpointName,
+  requestId: MarketoClient.Answer["requestId"],
+  codes: readonly [string, ...Array<string>],
+) =>
+  new MarketoRejected({
+    endpoint,
+    requestId: Option.getOrUndefined(requestId),
+    attempts: 1,
+    codes,
+    execution: "NotExecuted",
+    isRetryable: false,
+  })
 
 /**
  * @since 0.1.0
@@ -203,8 +215,14 @@ export const make = (options: {
   Effect.gen(function* () {
     const client = yield* MarketoClient.MarketoClient
 
-    const malformed = (endpoint: EndpointName, requestId: string) =>
-      new MarketoUnavailable({ endpoint, requestId, attempts: 1, reason: "Malformed", execution: "Unknown" })
+    const malformed = (endpoint: EndpointName, requestId: MarketoClient.Answer["requestId"]) =>
+      new MarketoUnavailable({
+        endpoint,
+        requestId: Option.getOrUndefined(requestId),
+        attempts: 1,
+        reason: "Malformed",
+        execution: "Unknown",
+      })
 
     const get = (
       endpoint: EndpointName,

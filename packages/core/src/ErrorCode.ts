@@ -50,6 +50,7 @@ const FEW = 2
 const SIX = "Marketo: 6xx calls are not executed"
 const SEVEN = "Marketo: 7xx calls are executed and fail"
 const ONE = "the request as a whole was found invalid"
+const LATE = "the text does not say that nothing was changed"
 const REFUSED = "refused before the API"
 const GATEWAY = "a gateway answers when what is behind it does not"
 const ANSWER = "only an answer says what was done"
@@ -122,14 +123,39 @@ export const table: ReadonlyArray<Row> = [
     ["1002", "a required parameter is missing", "Fail", "NotExecuted", ONE],
     ["1003", "a value is not valid for this endpoint", "Fail", "NotExecuted", ONE],
     ["1004", "lead not found", "Fail", "NotExecuted", ONE],
+    ["1005", "lead already exists", "Fail", "NotExecuted", ONE],
     ["1006", "field not found", "Fail", "NotExecuted", ONE],
+    ["1007", "several leads match", "Fail", "NotExecuted", ONE],
     ["1008", "no access to the lead's partition", "Fail", "NotExecuted", ONE],
+    ["1009", "the partition's name is needed", "Fail", "NotExecuted", ONE],
+    ["1010", "the lead's partition may not be changed", "Fail", "NotExecuted", ONE],
+    ["1011", "field not supported as a filter", "Fail", "NotExecuted", ONE],
+    ["1012", "cookie value not valid", "Fail", "NotExecuted", ONE],
     ["1013", "object not found", "Fail", "NotExecuted", ONE],
+    ["1014", "object could not be created", "Fail", "Unknown", LATE],
+    ["1015", "lead not in the list", "Fail", "NotExecuted", ONE],
+    ["1016", "too many imports are queued", "Fail", "NotExecuted", ONE],
     ["1017", "object already exists", "Fail", "NotExecuted", ONE],
+    ["1018", "not possible, because a CRM is connected", "Fail", "NotExecuted", ONE],
+    ["1019", "an import is in progress", "Fail", "NotExecuted", ONE],
+    ["1020", "too many clones of the program", "Fail", "NotExecuted", ONE],
+    ["1021", "the company may not be changed", "Fail", "NotExecuted", ONE],
     ["1022", "object in use", "Fail", "NotExecuted", ONE],
+    ["1025", "program status not found", "Fail", "NotExecuted", ONE],
+    ["1026", "custom objects are not enabled", "Fail", "NotExecuted", ONE],
     ["1027", "maximum number of custom activity types reached", "Fail", "NotExecuted", ONE],
     ["1028", "maximum number of secondary attributes (20) reached", "Fail", "NotExecuted", ONE],
+    ["1029", "too many bulk jobs queued, or the daily export quota used up", "Fail", "NotExecuted", ONE],
+    ["1035", "filter not supported by this subscription", "Fail", "NotExecuted", ONE],
+    ["1036", "the same object twice in one request", "Fail", "NotExecuted", ONE],
+    ["1037", "lead skipped", "Fail", "Unknown", LATE],
+    ["1042", "run time too far in the future", "Fail", "NotExecuted", ONE],
+    ["1048", "draft of a custom object could not be discarded", "Fail", "Unknown", LATE],
     ["1049", "attributes of the activity over 65,536 bytes", "Fail", "NotExecuted", ONE],
+    ["1076", "leads could not be merged", "Fail", "Unknown", LATE],
+    ["1077", "leads could not be merged", "Fail", "Unknown", LATE],
+    ["1078", "leads could not be merged", "Fail", "Unknown", LATE],
+    ["1079", "leads could not be merged", "Fail", "Unknown", LATE],
   ),
   ...rows("HTTP")(
     [

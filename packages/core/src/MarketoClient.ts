@@ -12,6 +12,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as AccessToken from "./AccessToken.js"
 import * as ApiLimits from "./ApiLimits.js"
 import { count } from "./internal/count.js"
@@ -21,9 +22,9 @@ import { across } from "./internal/handover.js"
 import * as monotonic from "./internal/monotonic.js"
 import { encodeQuery } from "./internal/query.js"
 import * as transport from "./internal/transport.js"
-import { type MarketoError, MarketoInvalidRequest, MarketoUnauthorized } from "./MarketoError.js"
+import { type MarketoError, MarketoInvalidRequest, MarketoUnauthorized, MarketoUndecodable } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
-import { general, type RequestPolicy } from "./RequestPolicy.js"
+import { endpoints, general, type RequestPolicy } from "./RequestPolicy.js"
 
 /**
  * An answer with `success: true`.
@@ -34,10 +35,12 @@ import { general, type RequestPolicy } from "./RequestPolicy.js"
 export interface Answer {
   /** The body as it came, in UTF-8. */
   readonly body: Uint8Array
-  /** The body parsed; `JSON.parse` rounds integers past 2^53. */
+  /** The body parsed; `JSON.parse` rounds integers past 2^53. An element of `result` that is not valid JSON is `null`. */
   readonly json: Readonly<Record<string, unknown>>
-  /** Marketo's id of the call; empty when it sent none. */
-  readonly requestId: string
+  /** What is wrong with such elements, by their index in `result`. Empty unless the call was made with `unreadable: "keep"`. */
+  readonly unreadable: ReadonlyMap<number, string>
+  /** Marketo's id of the call. */
+  readonly requestId: Option.Option<string>
   /** Marketo's clock, where the answer tells it; else this machine's. */
   readonly time: DateTime.Utc
 }
@@ -61,12 +64,21 @@ export interface Hold {
  * @category models
  */
 export interface CallOptions {
-  /** Names the call in errors, spans and metrics. Default: the path, with `:id` for numbers in it. */
+  /**
+   * Names the call in errors, spans and metrics. Default: the path, with `:id` for numbers in it and `:value` for what is no
+   * plain word. A client takes up to 100 names beside those of `RequestPolicy.endpoints`, because metrics keep each; further
+   * ones are all called "other".
+   */
   readonly endpoint?: string | undefined
   /** Default: `RequestPolicy.general`. */
   readonly policy?: RequestPolicy | undefined
   /** An answer of which this is false is treated like a cut one: repeated, then `MarketoUnavailable`. */
   readonly isComplete?: ((json: Answer["json"]) => boolean) | undefined
+  /**
+   * What happens if an element of `result` is not valid JSON in UTF-8 and the rest of the body is: `"fail"` ends the call as
+   * `MarketoUndecodable`; `"keep"` lists it in `Answer.unreadable`. Default: `"fail"`.
+   */
+  readonly unreadable?: "fail" | "keep" | undefined
   readonly hold?: Hold | undefined
 }
 
@@ -76,7 +88,7 @@ export interface CallOptions {
  */
 export interface Service {
   /**
-   * Reads `path`, which begins with "/". Values are URL-encoded here. A query over 7 KB goes as a form, `POST …?_method=GET`: Marketo takes addresses
+   * Reads `path`, which begins with "/" and has no "?" or "#". Values of `query` are URL-encoded here. A query over 7 KB goes as a form, `POST …?_method=GET`: Marketo takes addresses
    * of up to 8 KB.
    */
   readonly get: (
@@ -109,8 +121,14 @@ const requestFor = (url: string, query: Readonly<Record<string, string>>): HttpC
   return HttpClientRequest.get(encoded === "" ? url : `${url}?${encoded}`)
 }
 
-/** A path without its ids: it names the call where ids have no place. */
-const nameOf = (path: string): string => path.replace(/(?<=\/)\d+(?=[./]|$)/g, ":id")
+const MAX_NAMES = 100
+
+/** A path without the ids and values in it. */
+const nameOf = (path: string): string =>
+  path
+    .split("/")
+    .map((segment) => (/^[\w.-]*$/.test(segment) ? segment.replace(/^\d+(?=\.|$)/, ":id") : ":value"))
+    .join("/")
 
 /** The token ran out while the call waited for the limiter: nothing was sent. */
 const ranOut: Failure = {
@@ -119,6 +137,21 @@ const ranOut: Failure = {
   cause: "TokenRanOut",
   toError: (attempts) => new MarketoUnauthorized({ endpoint: "identity", attempts, reason: "Token" }),
 }
+
+/** Elements that are not valid JSON, where the caller has no use for a part of the answer. */
+const undecodable = (endpoint: string, requestId: Answer["requestId"], unreadable: Answer["unreadable"]): Failure => ({
+  action: "Fail",
+  execution: "Unknown",
+  cause: "Undecodable",
+  toError: (attempts) =>
+    new MarketoUndecodable({
+      endpoint,
+      requestId: Option.getOrUndefined(requestId),
+      attempts,
+      index: Option.fromNullable([...unreadable.keys()][0]),
+      paths: [...new Set(unreadable.values())],
+    }),
+})
 
 const holding = <A>({ acquire, release }: Hold, attempt: Effect.Effect<A, Failure>): Effect.Effect<A, Failure> =>
   Effect.zipRight(
@@ -140,6 +173,14 @@ export const make = (options: {
     const limits = yield* ApiLimits.ApiLimits
     const { maxResponseBytes } = options
     const { host } = new URL(options.baseUrl)
+    const names = new Set<string>()
+    const nameFor = (path: string, given: string | undefined): string => {
+      const name = given ?? nameOf(path)
+      if (name in endpoints) return name
+      if (names.size >= MAX_NAMES && !names.has(name)) return "other"
+      names.add(name)
+      return name
+    }
 
     const token = Effect.mapError(
       accessToken.get,
@@ -151,9 +192,11 @@ export const make = (options: {
       endpoint: string,
       request: HttpClientRequest.HttpClientRequest,
       options: CallOptions,
+      kind: "read" | "write",
     ) => Effect.Effect<Answer, Failure> = Effect.fnUntraced(
-      function* (endpoint, request, { isComplete, policy = general }) {
-        const { body, date, json } = yield* transport.execute(client, endpoint, request, policy, maxResponseBytes)
+      function* (endpoint, request, { isComplete, policy = general, unreadable: onUnreadable = "fail" }, kind) {
+        const answer = yield* transport.execute(client, request, { endpoint, kind, policy, maxResponseBytes })
+        const { body, date, json, unreadable } = answer
         const now = yield* DateTime.now
         if (json.success === false) return yield* Effect.fail(failureOf(endpoint, json, now, limits))
         if (json.success !== true || isComplete?.(json) === false)
@@ -161,9 +204,13 @@ export const make = (options: {
         if (Array.isArray(json.warnings) && json.warnings.length > 0) {
           yield* Effect.logWarning("Marketo answered with warnings").pipe(Effect.annotateLogs({ endpoint }))
         }
+        // a write has been executed, whatever its answer looks like
+        if (kind === "read" && onUnreadable === "fail" && unreadable.size > 0) {
+          return yield* Effect.fail(undecodable(endpoint, requestIdOf(json), unreadable))
+        }
         const millis = Date.parse(date ?? "")
         const time = Number.isNaN(millis) ? now : DateTime.unsafeMake(millis)
-        return { body, json, requestId: requestIdOf(json) ?? "", time }
+        return { body, json, unreadable, requestId: requestIdOf(json), time }
       },
       (exchanged, endpoint) =>
         Effect.tapBoth(exchanged, {
@@ -182,8 +229,11 @@ export const make = (options: {
       options: CallOptions,
       kind: "read" | "write",
     ): Effect.Effect<Answer, MarketoError> => {
-      if (!/^\/(?!\/)/.test(path)) return new MarketoInvalidRequest({ field: "path", limit: 'must begin with one "/"' })
-      const { endpoint = nameOf(path), policy = general } = options
+      if (!/^\/(?!\/)[^?#]*$/.test(path)) {
+        return new MarketoInvalidRequest({ field: "path", limit: 'must begin with one "/", without "?" and "#"' })
+      }
+      const { policy = general } = options
+      const endpoint = nameFor(path, options.endpoint)
       return Effect.suspend(() => {
         let calls = 0
         const send = (used: AccessToken.Token): Effect.Effect<Answer, Failure> =>
@@ -192,7 +242,7 @@ export const make = (options: {
               if (now >= used.usableUntil) return Effect.fail(ranOut)
               const sent = Effect.suspend(() => {
                 calls++
-                return exchange(endpoint, HttpClientRequest.bearerToken(request, used.value), options)
+                return exchange(endpoint, HttpClientRequest.bearerToken(request, used.value), options, kind)
               })
               return options.hold === undefined ? sent : holding(options.hold, sent)
             }),

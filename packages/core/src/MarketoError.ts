@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import * as DateTime from "effect/DateTime"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as ErrorCode from "./ErrorCode.js"
 
@@ -199,7 +200,8 @@ export class MarketoRejected extends Schema.TaggedError<MarketoRejected>("@effec
 }
 
 /**
- * An element of a page is not what its schema says. Paths only, never values.
+ * An element of a page is not what its schema says, or the whole answer is not JSON however often it is asked for. Paths
+ * and byte positions only, never values.
  *
  * @since 0.1.0
  * @category errors
@@ -208,13 +210,22 @@ export class MarketoUndecodable extends Schema.TaggedError<MarketoUndecodable>(
   "@effect-marketo/core/MarketoUndecodable",
 )("MarketoUndecodable", {
   ...common,
-  /** Zero-based position of the element in its page. */
-  index: Schema.Number,
-  /** Where inside the element, e.g. `"attributes.0.name"`. */
+  /** Zero-based position of the element in its page. None if the answer as a whole is not readable. */
+  index: Schema.OptionFromSelf(Schema.Number),
+  /** Where inside the element, e.g. `"attributes.0.name"`, or at which byte it stops being JSON. */
   paths: Schema.Array(Schema.String),
 }) {
   override get message(): string {
-    return `${this.endpoint}: element ${this.index} of the page is not readable at ${this.paths.join(", ")}${request(this.requestId)}. Read with \`undecodable: "keep"\` to keep such elements aside and go on`
+    const paths = this.paths.join(", ")
+    const where = Option.match(this.index, {
+      onNone: () => `the answer is not readable: ${paths}, ${after(this.attempts)}`,
+      onSome: (index) => `element ${index} of the page is not readable at ${paths}`,
+    })
+    const advice = Option.match(this.index, {
+      onNone: () => "Report it to Marketo's support with the request id or the time",
+      onSome: () => 'Read with `undecodable: "keep"` to keep such elements aside and go on',
+    })
+    return `${this.endpoint}: ${where}${request(this.requestId)}. ${advice}`
   }
 
   /** Always false: the element stays what it is. */

@@ -9,6 +9,7 @@
 import * as Chunk from "effect/Chunk"
 import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import type { AnyActivity } from "./Activity.js"
 import type { ActivityRecord, Rejected } from "./ActivityRecord.js"
 import type { Position } from "./Checkpoint.js"
@@ -29,7 +30,7 @@ export interface Page<out A = AnyActivity> {
   /** `false` when every chain has said so in its newest answer: the read has caught up. */
   readonly moreResult: boolean
   /** Marketo's id of the call. */
-  readonly requestId: string
+  readonly requestId: Option.Option<string>
 }
 
 /**

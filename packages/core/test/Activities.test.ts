@@ -453,7 +453,7 @@ describe("elements that cannot be decoded", () => {
     {
       text: '{"id":2,"leadId":7,"activityDate":"2026-01-20 00:00","activityTypeId":1,"attributes":[{"value":"secret"}]}',
       activityTypeId: 1,
-      paths: ["activityDate", "attributes.0.name"],
+      paths: ["activityDate"],
     },
     { text: "null", activityTypeId: 1, paths: ["(the whole element)"] },
     { text: '"an activity"', activityTypeId: 1, paths: ["(the whole element)"] },
@@ -466,7 +466,7 @@ describe("elements that cannot be decoded", () => {
       const exit = yield* Effect.exit(collect(visits, { since }))
       assert.isTrue(Exit.isFailure(exit))
       const error = yield* Effect.flip(exit)
-      assert.strictEqual(error._tag === "MarketoUndecodable" && error.index, 1)
+      assert.strictEqual(error._tag === "MarketoUndecodable" && Option.getOrNull(error.index), 1)
       assert.deepStrictEqual(error._tag === "MarketoUndecodable" && error.paths, ["leadId"])
       assert.notInclude(JSON.stringify(error) + error.message, "x7")
     }).pipe(Effect.provide(simulated({ data: { activities: 0 } }))),
@@ -479,7 +479,7 @@ describe("elements that cannot be decoded", () => {
       const activities = yield* Activities.Activities
       const start: Activities.Start = { since, undecodable: "keep" }
       const error = yield* Effect.flip(Stream.runDrain(activities.stream(visits, start)))
-      assert.strictEqual(error._tag === "MarketoUndecodable" && error.index, 1)
+      assert.strictEqual(error._tag === "MarketoUndecodable" && Option.getOrNull(error.index), 1)
     }).pipe(Effect.provide(simulated({ data: { activities: 0 } }))),
   )
 
@@ -513,10 +513,6 @@ describe("elements that are nested thousands of levels deep", () => {
               text: `{"id":1,"leadId":${deep},"activityDate":"2026-01-20T00:00:00Z","activityTypeId":1}`,
               paths: ["leadId"],
             },
-            {
-              text: `{"id":1,"leadId":7,"activityDate":"2026-01-20T00:00:00Z","activityTypeId":1,"attributes":[{"name":${deep},"value":1}]}`,
-              paths: ["attributes.0.name"],
-            },
           ]
           const stored = yield* simulator.add([
             { activityTypeId: 1 },
@@ -524,13 +520,13 @@ describe("elements that are nested thousands of levels deep", () => {
             { activityTypeId: 1 },
           ])
           const [read] = yield* collect(visits, { since, undecodable: "keep" })
-          assert.deepStrictEqual(textsOf(read === undefined ? [] : [read]), [stored[0]?.text, stored[4]?.text])
+          assert.deepStrictEqual(textsOf(read === undefined ? [] : [read]), [stored[0]?.text, stored[3]?.text])
           const rejected = Chunk.toReadonlyArray(read?.rejected ?? Chunk.empty())
-          assert.isTrue(rejected.every(({ text }, i) => text === bad[i]?.text) && rejected.length === 3)
+          assert.isTrue(rejected.every(({ text }, i) => text === bad[i]?.text) && rejected.length === 2)
           for (const [i, { paths }] of bad.entries())
             if (paths !== undefined) assert.deepStrictEqual(rejected[i]?.paths, paths)
           const error = yield* Effect.flip(collect(visits, { since }))
-          assert.strictEqual(error._tag === "MarketoUndecodable" && error.index, 1)
+          assert.strictEqual(error._tag === "MarketoUndecodable" && Option.getOrNull(error.index), 1)
         }).pipe(Effect.provide(simulated({ data: { activities: 0 } }))),
       )
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { assertNone, assertSome } from "@effect/vitest/utils"
 import { Activity, ActivityRecord } from "@effect-marketo/core"
-import { Arbitrary, Chunk, DateTime, Effect, FastCheck, Schema } from "effect"
+import { Arbitrary, Chunk, DateTime, Effect, FastCheck, Option, Schema } from "effect"
 import { kinds } from "../src/internal/chains.js"
 import { compile } from "../src/internal/guard.js"
 import * as instant from "../src/internal/instant.js"
@@ -76,7 +76,8 @@ describe("ActivityRecord", () => {
       const text = '{\n  "marketoGUID": "å", "leadId": 7, "activityDate": "2026-03-04T20:41:32Z", "activityTypeId": 1 }'
       const body = new TextEncoder().encode(`{"result":[${text}]}`)
       const answer = {
-        requestId: "1#1",
+        requestId: Option.some("1#1"),
+        unreadable: new Map(),
         time: DateTime.unsafeMake(0),
         body,
         json: JSON.parse(new TextDecoder().decode(body)),
@@ -110,9 +111,9 @@ describe("the text of elements", () => {
         JSON.parse(text).result,
         values.map((v) => JSON.parse(v)),
       )
-      const found = jsonText.elements(new TextEncoder().encode(text), "result").map((e) => new TextDecoder().decode(e))
+      const found = jsonText.arrayOf(new TextEncoder().encode(text), "result")?.elements
       assert.deepStrictEqual(
-        found,
+        found?.map((e) => new TextDecoder().decode(e)),
         values.map((v) => v.trim()),
       )
     },
@@ -152,6 +153,9 @@ describe("instants", () => {
       "2026-03-04T20:60:00Z",
       "2026-03-04 20:41:32Z",
       "1772656892",
+      "2026-03-04T20:41:32-99:99",
+      "2026-03-04T20:41:32+18:60",
+      "2026-03-04T20:41:32+19:00",
     ]) {
       assert.isNaN(instant.parse(text), text)
     }
@@ -202,62 +206,42 @@ describe("the fast check says yes exactly when the Schema does", () => {
     return copy
   }
 
-  for (const [name, schema] of [
-    ["Activity", Activity.ActivityJson],
-    ["LeadChange", Activity.LeadChangeJson],
-    ["DeletedLead", Activity.DeletedLeadJson],
-  ] as const) {
-    const encoded = Schema.encodedSchema(schema) as Schema.Schema<unknown>
-    const isValid = Schema.is(schema as Schema.Schema<unknown>)
-    const guard = compile(schema as Schema.Schema<unknown>)
-    const dated = Arbitrary.make(encoded).map((value) => ({
-      ...(value as object),
-      activityDate: "2026-01-01T00:00:00Z",
-      leadId: 7,
-      activityTypeId: 1,
-    }))
+  const schema = Activity.ActivityJson
+  const encoded = Schema.encodedSchema(schema) as Schema.Schema<unknown>
+  const isValid = Schema.is(schema as Schema.Schema<unknown>)
+  const guard = compile(schema as Schema.Schema<unknown>)
+  const good = { leadId: 1, activityDate: "2026-01-01T00:00:00Z", activityTypeId: 1 }
+  const dated = Arbitrary.make(encoded).map((value) => ({ ...(value as object), ...good }))
 
-    it.prop(
-      `${name}: generated`,
-      [Arbitrary.make(encoded)],
-      ([value]) => assert.strictEqual(guard(value), isValid(value)),
-      { fastCheck: { numRuns: 500 } },
-    )
+  it.prop("generated", [Arbitrary.make(encoded)], ([value]) => assert.strictEqual(guard(value), isValid(value)), {
+    fastCheck: { numRuns: 500 },
+  })
 
-    it.prop(
-      `${name}: valid and damaged`,
-      [dated, FastCheck.array(FastCheck.nat(), { minLength: 40, maxLength: 40 }), FastCheck.nat({ max: 3 })],
-      ([value, picks, rounds]) => {
-        let at = 0
-        const pick = (n: number) => (picks[at++ % picks.length] ?? 0) % n
-        let damaged: unknown = value
-        for (let i = 0; i < rounds; i++) damaged = damage(damaged, pick)
-        assert.strictEqual(guard(damaged), isValid(damaged))
-      },
-      { fastCheck: { numRuns: 5_000 } },
-    )
+  it.prop(
+    "valid and damaged",
+    [dated, FastCheck.array(FastCheck.nat(), { minLength: 40, maxLength: 40 }), FastCheck.nat({ max: 3 })],
+    ([value, picks, rounds]) => {
+      let at = 0
+      const pick = (n: number) => (picks[at++ % picks.length] ?? 0) % n
+      let damaged: unknown = value
+      for (let i = 0; i < rounds; i++) damaged = damage(damaged, pick)
+      assert.strictEqual(guard(damaged), isValid(damaged))
+    },
+    { fastCheck: { numRuns: 5_000 } },
+  )
 
-    it(`${name}: both say yes and no`, () => {
-      const good = { leadId: 1, activityDate: "2026-01-01T00:00:00Z", activityTypeId: 1 }
-      assert.deepStrictEqual([guard(good), isValid(good)], [true, true])
-      assert.deepStrictEqual([guard({ ...good, leadId: {} }), isValid({ ...good, leadId: {} })], [false, false])
-    })
-  }
-
-  it("the check of every kind of feed is that of its schema", () => {
-    for (const { isElement, schema } of Object.values(kinds)) {
-      const good = { leadId: 1, activityDate: "2026-01-01T00:00:00Z", activityTypeId: 1 }
-      assert.strictEqual(isElement(good), Schema.is(schema as Schema.Schema<unknown>)(good))
-    }
+  it("both say yes and no", () => {
+    assert.deepStrictEqual([guard(good), isValid(good)], [true, true])
+    assert.deepStrictEqual([guard({ ...good, leadId: {} }), isValid({ ...good, leadId: {} })], [false, false])
   })
 })
 
 describe("attributes", () => {
   const activity = {
     attributes: [
-      { name: "api method name", value: "sync" },
-      { name: "Kayak Model", apiName: "kayakModel", value: 0 },
-      { name: "Empty", value: null },
+      { name: "api method name", apiName: Option.none(), value: "sync" },
+      { name: "Kayak Model", apiName: Option.some("kayakModel"), value: 0 },
+      { name: "Empty", apiName: Option.none(), value: null },
     ],
   } as unknown as Activity.ActivityCommon
 

@@ -452,6 +452,52 @@ describe("the request", () => {
   )
 })
 
+describe("names of calls", () => {
+  it.effect("a query or a fragment in the path is refused: it would stand in spans, tags and logs", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = yield* stub([ok])
+      for (const path of ["/rest/v1/leads.json?filterValues=jane@example.com", "/rest/v1/leads.json#jane"]) {
+        const refused = yield* Effect.flip(Effect.provide(get(path), layer))
+        assert.strictEqual(refused._tag, "MarketoInvalidRequest")
+        assert.notInclude(refused.message, "jane")
+      }
+      assert.strictEqual((yield* calls).length, 0)
+    }),
+  )
+
+  it.effect("values in a path do not name the call, and further names beyond 100 are one name", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* stub([error("610")])
+      const client = yield* Effect.provide(MarketoClient.MarketoClient, layer)
+      const nameOf = (path: string) =>
+        Effect.map(flowing(Effect.flip(client.get(path, {}))), (failed) =>
+          "endpoint" in failed ? failed.endpoint : "",
+        )
+      assert.strictEqual(yield* nameOf("/rest/v1/lead/jane%40example.com/12.json"), "/rest/v1/lead/:value/:id.json")
+      const names = yield* Effect.forEach(
+        Array.from({ length: 2_000 }, (_, i) => `/rest/v1/n${i}.json`),
+        nameOf,
+      )
+      assert.strictEqual(new Set(names).size, 100)
+      assert.strictEqual(names.at(-1), "other")
+      assert.strictEqual(yield* nameOf("/rest/v1/n1.json"), "/rest/v1/n1.json")
+    }),
+  )
+
+  it.effect("what does not look like a request id or a code is repeated nowhere", () =>
+    Effect.gen(function* () {
+      const { result } = yield* outcome([
+        '{"requestId":"jane@example.com","success":false,"errors":[{"code":"jane doe"},{"code":"610"}]}',
+      ])
+      assert.strictEqual(result._tag, "Left")
+      assert.notInclude(JSON.stringify(result), "jane")
+      assert.deepStrictEqual(result._tag === "Left" && result.left._tag === "MarketoRejected" && result.left.codes, [
+        "610",
+      ])
+    }),
+  )
+})
+
 describe("interruption", () => {
   it.effect("of a waiting call gives its place back", () =>
     Effect.gen(function* () {

@@ -83,21 +83,23 @@ describe("answers", () => {
       const [created, changed] = records.map((r) => r.value as Activity.LeadChange)
       assert.deepStrictEqual(created?.fields, [])
       assert.deepStrictEqual(changed?.fields, [
-        { id: 48, name: "firstName", oldValue: "opreho", newValue: "opreho2" },
-        { id: 62, name: "state", oldValue: null, newValue: null },
-        { id: 63, name: "city", oldValue: null, newValue: "Zürich" },
+        { id: Option.some(48), name: "firstName", oldValue: Option.some("opreho"), newValue: Option.some("opreho2") },
+        { id: Option.some(62), name: "state", oldValue: Option.none(), newValue: Option.none() },
+        { id: Option.some(63), name: "city", oldValue: Option.none(), newValue: Option.some("Zürich") },
       ])
     }),
   )
 
-  it.effect("deleted leads: the primary attribute is the lead that is gone", () =>
-    Effect.gen(function* () {
-      const { records } = yield* read(Feed.deletedLeads, [token, fixture("deletedleads")])
-      assert.deepStrictEqual(
-        records.map((r) => (r.value as Activity.DeletedLead).deletedLeadId),
-        ["6", "4"],
-      )
-    }),
+  it.effect(
+    "deleted leads: leadId is the lead that is gone, also where the primary attribute says something else",
+    () =>
+      Effect.gen(function* () {
+        const { records } = yield* read(Feed.deletedLeads, [token, fixture("deletedleads")])
+        assert.deepStrictEqual(
+          records.map((r) => (r.value as Activity.DeletedLead).deletedLeadId),
+          ["6", "9"],
+        )
+      }),
   )
 
   it.effect("types: without primary attribute, without attributes, null description", () =>

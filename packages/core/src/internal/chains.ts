@@ -3,45 +3,21 @@
  * is documented nowhere: so each chain has one query for life, and its token goes only with that.
  */
 import * as Effect from "effect/Effect"
-import { ActivityJson, type AnyActivity, DeletedLeadJson, LeadChangeJson } from "../Activity.js"
+import type { AnyActivity } from "../Activity.js"
 import type { Position } from "../Checkpoint.js"
 import type { AnyFeed } from "../Feed.js"
 import { CheckpointRefused, MarketoInvalidRequest } from "../MarketoError.js"
 import type { EndpointName } from "../RequestPolicy.js"
-import { compile } from "./guard.js"
 
 const MAX_TYPES = 10
 const MAX_LEADS = 30
 
-/** How a kind of feed is asked for and checked. */
+/** How a kind of feed is asked for, and what its records are. */
 export const kinds = {
-  LeadActivities: {
-    endpoint: "leadActivities",
-    tag: "Activity",
-    schema: ActivityJson,
-    isElement: compile(ActivityJson),
-  },
-  LeadChanges: {
-    endpoint: "leadChanges",
-    tag: "LeadChange",
-    schema: LeadChangeJson,
-    isElement: compile(LeadChangeJson),
-  },
-  DeletedLeads: {
-    endpoint: "deletedLeads",
-    tag: "DeletedLead",
-    schema: DeletedLeadJson,
-    isElement: compile(DeletedLeadJson),
-  },
-} as const satisfies Record<
-  AnyFeed["_tag"],
-  {
-    readonly endpoint: EndpointName
-    readonly tag: AnyActivity["_tag"]
-    readonly schema: unknown
-    readonly isElement: unknown
-  }
->
+  LeadActivities: { endpoint: "leadActivities", tag: "Activity" },
+  LeadChanges: { endpoint: "leadChanges", tag: "LeadChange" },
+  DeletedLeads: { endpoint: "deletedLeads", tag: "DeletedLead" },
+} as const satisfies Record<AnyFeed["_tag"], { readonly endpoint: EndpointName; readonly tag: AnyActivity["_tag"] }>
 
 /** The query of one chain, by parameter; `undefined` is left out. */
 type Query = Readonly<Record<string, string>>

@@ -1,17 +1,19 @@
 import * as DateTime from "effect/DateTime"
+import * as Option from "effect/Option"
 import * as ApiLimits from "../ApiLimits.js"
 import * as ErrorCode from "../ErrorCode.js"
 import { MarketoLimited, MarketoRejected, MarketoUnauthorized } from "../MarketoError.js"
+import type { Json } from "./body.js"
 import type { Failure } from "./failure.js"
+import { malformed } from "./transport.js"
 
-import { type Json, malformed } from "./transport.js"
-
-/** Marketo documents codes as text; numbers were seen. */
+/** Marketo documents codes as text; numbers were seen. They become tags and parts of messages, so nothing else passes. */
 const codesOf = (json: Json): ReadonlyArray<string> =>
   (Array.isArray(json.errors) ? json.errors : [])
     .map((error: unknown) => (typeof error === "object" && error !== null && "code" in error ? error.code : undefined))
     .filter((code) => typeof code === "string" || typeof code === "number")
     .map(String)
+    .filter((code) => /^[\w.-]{1,32}$/.test(code))
 
 /** With several codes the one that asks for most care decides. */
 const byCare: ReadonlyArray<ErrorCode.Action> = [
@@ -27,8 +29,11 @@ const actionOf = (code: string): ErrorCode.Action => ErrorCode.get("Response", c
 
 const care = (code: string) => byCare.indexOf(actionOf(code))
 
-export const requestIdOf = (json: Json): string | undefined =>
-  typeof json.requestId === "string" ? json.requestId : undefined
+/** Marketo's look like `e42b#14272d07d78`. Anything else is not repeated in errors and logs. */
+export const requestIdOf = (json: Json): Option.Option<string> =>
+  typeof json.requestId === "string" && /^[\w#.:-]{1,64}$/.test(json.requestId)
+    ? Option.some(json.requestId)
+    : Option.none()
 
 /** What an answer with `success: false` means. */
 export const failureOf = (endpoint: string, json: Json, now: DateTime.Utc, limits: ApiLimits.Service): Failure => {
@@ -39,8 +44,10 @@ export const failureOf = (endpoint: string, json: Json, now: DateTime.Utc, limit
   const codes = [first, ...rest] as const
   const isKnown = codes.every((c) => ErrorCode.get("Response", c)?.execution === "NotExecuted")
   const execution = isKnown ? "NotExecuted" : "Unknown"
-  const common = { endpoint, requestId: requestIdOf(json) }
-  const decided = { action, execution, cause: code } as const
+  const common = { endpoint, requestId: Option.getOrUndefined(requestIdOf(json)) }
+  // a tag of metrics, so one of a bounded set
+  const cause = ErrorCode.get("Response", code) === undefined ? "other" : code
+  const decided = { action, execution, cause } as const
   if (code === "606") {
     const retryAt = DateTime.addDuration(now, limits.window)
     return {

@@ -1,6 +1,9 @@
 /** The spellings of an instant that Marketo sends: `…Z`, `+0000`, `+00:00`, the malformed `Z+0000`, other offsets, fractions. */
 const spelling = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|Z?([+-])(\d\d):?(\d\d))$/
 
+/** No place on earth is further from UTC than 14 hours; Java, which Marketo runs on, takes 18. */
+const MAX_OFFSET_HOURS = 18
+
 /** Two digits as a number, NaN for anything else. */
 const two = (text: string, at: number): number => {
   const tens = text.charCodeAt(at) - 48
@@ -46,7 +49,8 @@ export const parse = (text: string): number => {
   date.setUTCFullYear(Number(year), Number(month) - 1, Number(day))
   // the 30th of February is rolled over; a day that is not on the calendar is no instant
   const isOnCalendar = date.getUTCMonth() + 1 === Number(month) && date.getUTCDate() === Number(day)
-  if (h > 23 || min > 59 || s > 59 || !isOnCalendar) return Number.NaN
+  const isOffset = sign === undefined || (Number(offsetHour) <= MAX_OFFSET_HOURS && Number(offsetMinute) <= 59)
+  if (h > 23 || min > 59 || s > 59 || !isOnCalendar || !isOffset) return Number.NaN
   const utc = date.getTime()
   if (sign === undefined) return utc
   const offset = (Number(offsetHour) * 60 + Number(offsetMinute)) * 60_000

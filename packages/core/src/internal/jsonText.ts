@@ -1,7 +1,6 @@
 /**
- * Finds values inside the bytes of JSON without changing one of them. The bytes have been through `JSON.parse`, so they are
- * known to be valid, which keeps this small; only `isDeeper` takes any text. In UTF-8 no byte of another character looks
- * like one of these.
+ * Finds values inside the bytes of JSON without changing one of them. Nothing here throws or hangs on bytes that are not JSON:
+ * what does not follow its structure is `undefined`. In UTF-8 no byte of another character looks like one of these.
  */
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -54,15 +53,27 @@ const skipBlanks = (json: Uint8Array, start: number): number => {
   return i
 }
 
-/** Goes through the members of the object that `json` is. `visit` gets where a value starts and gives where it ends. */
-const forEachMember = (json: Uint8Array, visit: (key: string, start: number) => number): void => {
+/** The name of a member, from the bytes of its text; `undefined` if they are not JSON. */
+const nameOf = (text: Uint8Array): string | undefined => {
+  try {
+    return JSON.parse(decoder.decode(text))
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Visits the members of the object that `json` is. `visit` gets where a value starts and returns where it ends. Stops where the
+ * bytes do not follow JSON's structure.
+ */
+const forEachMember = (json: Uint8Array, visit: (name: string | undefined, start: number) => number): void => {
   let i = skipBlanks(json, json.indexOf(OPEN_BRACE) + 1)
   while (json[i] === QUOTE) {
-    const keyEnd = endOfString(json, i)
-    const key: string = JSON.parse(decoder.decode(json.subarray(i, keyEnd)))
-    i = skipBlanks(json, keyEnd)
-    if (json[i] === COLON) i = skipBlanks(json, i + 1)
-    i = skipBlanks(json, visit(key, i))
+    const nameEnd = endOfString(json, i)
+    const name = nameOf(json.subarray(i, nameEnd))
+    i = skipBlanks(json, nameEnd)
+    if (json[i] !== COLON) return
+    i = skipBlanks(json, visit(name, skipBlanks(json, i + 1)))
     if (json[i] === COMMA) i = skipBlanks(json, i + 1)
   }
 }
@@ -79,21 +90,37 @@ export const member = (text: string, name: string): string | undefined => {
   return found
 }
 
-/** The bytes of each element of the array under `name` in the object that `json` is; none if there is no array. One pass. */
-export const elements = (json: Uint8Array, name: string): ReadonlyArray<Uint8Array> => {
-  let found: Array<Uint8Array> = []
+/** An array inside a larger text. */
+export interface ArrayBytes {
+  /** Index of its opening bracket. */
+  readonly start: number
+  /** The index after its closing bracket. */
+  readonly end: number
+  /** The bytes of each element. */
+  readonly elements: ReadonlyArray<Uint8Array>
+}
+
+const arrayAt = (json: Uint8Array, start: number): ArrayBytes | undefined => {
+  const elements: Array<Uint8Array> = []
+  let i = skipBlanks(json, start + 1)
+  while (json[i] !== CLOSE_BRACKET) {
+    const end = endOfValue(json, i)
+    if (end === i || end > json.length) return undefined
+    elements.push(json.subarray(i, end))
+    i = skipBlanks(json, end)
+    if (json[i] === COMMA) i = skipBlanks(json, i + 1)
+    else if (json[i] !== CLOSE_BRACKET) return undefined
+  }
+  return { start, end: i + 1, elements }
+}
+
+/** The array under `name` in the object that `json` is; `undefined` if there is none, or if it does not end. One pass. */
+export const arrayOf = (json: Uint8Array, name: string): ArrayBytes | undefined => {
+  let found: ArrayBytes | undefined
   forEachMember(json, (key, start) => {
     if (key !== name) return endOfValue(json, start)
-    found = []
-    if (json[start] !== OPEN_BRACKET) return endOfValue(json, start)
-    let i = skipBlanks(json, start + 1)
-    while (json[i] !== CLOSE_BRACKET) {
-      const end = endOfValue(json, i)
-      found.push(json.subarray(i, end))
-      i = skipBlanks(json, end)
-      if (json[i] === COMMA) i = skipBlanks(json, i + 1)
-    }
-    return i + 1
+    found = json[start] === OPEN_BRACKET ? arrayAt(json, start) : undefined
+    return found?.end ?? endOfValue(json, start)
   })
   return found
 }
@@ -117,4 +144,12 @@ export const isDeeper = (text: string, levels: number): boolean => {
     } else if (c === CLOSE_BRACE || c === CLOSE_BRACKET) depth--
   }
   return false
+}
+
+/** Whether an object begins in `json` and ends with it. If not, the rest is missing, or it is something else. */
+export const isWholeObject = (json: Uint8Array): boolean => {
+  const start = skipBlanks(json, 0)
+  if (json[start] !== OPEN_BRACE) return false
+  const end = endOfValue(json, start)
+  return end <= json.length && skipBlanks(json, end) === json.length
 }

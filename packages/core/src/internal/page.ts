@@ -1,14 +1,15 @@
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { ArrayFormatter } from "effect/ParseResult"
-import * as Record from "effect/Record"
+import * as Option from "effect/Option"
+import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import type { AnyActivity, Received } from "../Activity.js"
+import { ActivityJson, type AnyActivity, type Received } from "../Activity.js"
 import * as ActivityRecord from "../ActivityRecord.js"
 import type { Answer } from "../MarketoClient.js"
 import { MarketoUndecodable } from "../MarketoError.js"
 import type { kinds } from "./chains.js"
+import { compile } from "./guard.js"
 import * as instant from "./instant.js"
 import * as jsonText from "./jsonText.js"
 
@@ -21,11 +22,14 @@ export interface Decoded {
   readonly newest: number
 }
 
+/** A token goes into a query, which half a surrogate pair cannot. */
+export const isToken = (value: unknown): value is string =>
+  typeof value === "string" && value !== "" && !/\p{Surrogate}/u.test(value)
+
 /** Whether an answer has what every page has. `result` may be absent, null or empty; the token never. */
 export const isPage = (json: Answer["json"]): boolean =>
   typeof json.moreResult === "boolean" &&
-  typeof json.nextPageToken === "string" &&
-  json.nextPageToken !== "" &&
+  isToken(json.nextPageToken) &&
   (json.result === undefined || json.result === null || Array.isArray(json.result))
 
 /** @see isPage, which every answer has passed */
@@ -34,25 +38,34 @@ export const moreResultOf = (answer: Answer): boolean => answer.json.moreResult 
 /** @see isPage, which every answer has passed */
 export const tokenOf = (answer: Answer): string => answer.json.nextPageToken as string
 
-/** Deeper than any schema of an element looks. */
-const LEVELS = 8
+const isElement = compile(ActivityJson)
 
-/** A copy without what is nested deeper: the formatter of schema errors prints values, and overflows the stack at some 2,000 levels. */
-const shallow = (value: unknown, levels = LEVELS): unknown => {
-  if (typeof value !== "object" || value === null) return value
-  if (Array.isArray(value)) return levels === 0 ? [] : value.map((item) => shallow(item, levels - 1))
-  return levels === 0 ? {} : Record.map(value as Readonly<Record<string, unknown>>, (item) => shallow(item, levels - 1))
+const validate = Schema.validateEither(ActivityJson)
+
+/**
+ * The paths at which a check failed. Read off the issues, because Schema's formatters put the values into their messages, which
+ * a value that is nested some thousand deep does not survive.
+ */
+const pathsIn = (issue: ParseResult.ParseIssue, path: string): ReadonlyArray<string> => {
+  switch (issue._tag) {
+    case "Pointer":
+      return pathsIn(issue.issue, [path, ...[issue.path].flat().map(String)].filter((name) => name !== "").join("."))
+    case "Composite":
+      return [issue.issues].flat().flatMap((inner) => pathsIn(inner, path))
+    case "Refinement":
+    case "Transformation":
+      return pathsIn(issue.issue, path)
+    default:
+      return [path]
+  }
 }
 
 /** Where an element and its schema disagree: paths, never the values there. */
-const pathsOf = (kind: Kind, element: unknown): ReadonlyArray<string> => {
-  const checked = Schema.validateEither(kind.schema as Schema.Schema<unknown>)(shallow(element), { errors: "all" })
-  if (Either.isRight(checked)) return []
-  const paths = ArrayFormatter.formatErrorSync(checked.left).map((issue) => issue.path.map(String).join("."))
-  // of a member that may be null the formatter also reports that it is not null
-  const deepest = [...new Set(paths)].filter((path) => !paths.some((other) => other.startsWith(`${path}.`)))
-  return deepest.map((path) => path || "(the whole element)")
-}
+const pathsOf = (element: unknown): ReadonlyArray<string> =>
+  Either.match(validate(element, { errors: "all" }), {
+    onRight: () => [],
+    onLeft: ({ issue }) => [...new Set(pathsIn(issue, ""))].map((path) => path || "(the whole element)"),
+  })
 
 const LINE_FEED = 0x0a
 const CARRIAGE_RETURN = 0x0d
@@ -67,7 +80,7 @@ export const decode = (
   wanted: ReadonlySet<number> | undefined,
 ): Effect.Effect<Decoded, MarketoUndecodable> => {
   const elements = (answer.json.result ?? []) as ReadonlyArray<unknown>
-  const bytes = elements.length === 0 ? [] : jsonText.elements(answer.body, "result")
+  const bytes = (elements.length === 0 ? undefined : jsonText.arrayOf(answer.body, "result"))?.elements ?? []
   const isLine = !answer.body.includes(LINE_FEED) && !answer.body.includes(CARRIAGE_RETURN)
   const records: Array<ActivityRecord.ActivityRecord<AnyActivity>> = []
   const rejected: Array<ActivityRecord.Rejected> = []
@@ -75,17 +88,20 @@ export const decode = (
   for (let index = 0; index < elements.length; index++) {
     const element = elements[index]
     const json = bytes[index] as Uint8Array
-    if (kind.isElement(element)) {
-      const raw = element as Received
+    if (isElement(element)) {
+      const raw: Received = element
       newest = Math.max(newest, instant.parse(raw.activityDate))
       if (wanted === undefined || wanted.has(raw.activityTypeId)) {
         records.push(ActivityRecord.fromPage(kind.tag, json, isLine, raw))
       }
     } else {
-      const paths = pathsOf(kind, element)
+      const problem = answer.unreadable.get(index)
+      const paths = problem === undefined ? pathsOf(element) : [problem]
       if (undecodable === "fail") {
-        const { requestId } = answer
-        return Effect.fail(new MarketoUndecodable({ endpoint: kind.endpoint, requestId, attempts: 1, index, paths }))
+        const requestId = Option.getOrUndefined(answer.requestId)
+        return Effect.fail(
+          new MarketoUndecodable({ endpoint: kind.endpoint, requestId, attempts: 1, index: Option.some(index), paths }),
+        )
       }
       rejected.push({ text: decoder.decode(json), index, paths })
     }

@@ -39,22 +39,25 @@ const namesOf = (types: ReadonlyArray<ActivityType>): NameOf => {
   return (activityTypeId, name) => names.get(`${activityTypeId} ${name.toLowerCase()}`) ?? name.toLowerCase()
 }
 
+/** We send scalars only, so a stored list or object equals nothing that was sent. */
+const textOf = (value: unknown): string => (typeof value === "object" ? "(no scalar)" : String(value))
+
 /** Numbers and booleans come back now as such, now as text; dates in another spelling. */
 const canonical = (value: unknown): string => {
   if (DateTime.isDateTime(value)) return canonical(formatDateTime(value))
-  const text = String(value)
+  const text = textOf(value)
   const millis = instant.parse(text)
   return Number.isNaN(millis) ? text : `@${Math.floor(millis / 1000)}`
 }
 
 /** Of an identity; text is compared as it is. */
-const exact = (value: unknown): string => (DateTime.isDateTime(value) ? canonical(value) : String(value))
+const exact = (value: unknown): string => (DateTime.isDateTime(value) ? canonical(value) : textOf(value))
 
 const contentKey = (
   type: number,
   leadId: string,
   date: DateTime.DateTime,
-  primary: string,
+  primary: unknown,
   attributes: ReadonlyArray<readonly [string, unknown]>,
 ): string => {
   // Marketo leaves attributes without a value out
@@ -72,7 +75,7 @@ const contentKey = (
 const identityKey = (
   type: number,
   identity: string,
-  primary: string,
+  primary: unknown,
   attributes: ReadonlyArray<readonly [string, unknown]>,
   nameOf: NameOf,
 ): string | undefined => {
@@ -95,12 +98,17 @@ const keyOfStored = (
   identity: string | undefined,
   nameOf: NameOf,
 ): string | undefined => {
-  // a value that was sent is never a list or an object, and these have no text to compare: it may be thousands of levels deep
-  if (stored.attributes.some(({ value }) => typeof value === "object" && value !== null)) return undefined
   const type = stored.activityTypeId
   const primary = Option.getOrElse(stored.primaryAttributeValue, () => "")
   const attributes = stored.attributes.map(
-    ({ apiName, name, value }) => [nameOf(type, apiName ?? name), value ?? ""] as const,
+    ({ apiName, name, value }) =>
+      [
+        nameOf(
+          type,
+          Option.getOrElse(apiName, () => name),
+        ),
+        value ?? "",
+      ] as const,
   )
   return identity === undefined
     ? contentKey(type, stored.leadId, stored.activityDate, primary, attributes)

@@ -12,9 +12,10 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as ErrorCode from "../ErrorCode.js"
-import { MarketoRejected, MarketoUnavailable } from "../MarketoError.js"
+import { MarketoRejected, MarketoUnavailable, MarketoUndecodable } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
 import type { RequestPolicy } from "../RequestPolicy.js"
+import * as body from "./body.js"
 import * as connectionError from "./connectionError.js"
 import * as contentCoding from "./contentCoding.js"
 import { tagged } from "./count.js"
@@ -63,9 +64,16 @@ export const malformed = (endpoint: string): Failure =>
 
 const UNSENT = { action: "Fail", execution: "NotExecuted" } as const
 
-interface Call {
+/** What is fixed for every attempt of a call. */
+export interface Options {
   readonly endpoint: string
+  readonly kind: "read" | "write"
   readonly policy: RequestPolicy
+  /** Of the decoded body. */
+  readonly maxResponseBytes: number
+}
+
+interface Call extends Options {
   readonly transmission: TransmissionService
   readonly clock: Clock.Clock
 }
@@ -150,19 +158,24 @@ export type Json = Readonly<Record<string, unknown>>
 /** What came back, whole. */
 export interface Answer {
   readonly body: Uint8Array
-  readonly json: Json
+  readonly json: body.Json
+  readonly unreadable: body.Body["unreadable"]
   /** The `Date` header. */
   readonly date: string | undefined
 }
 
-const decoder = new TextDecoder()
-
-const parse = (body: Uint8Array): Json | undefined => {
-  try {
-    const json: unknown = JSON.parse(decoder.decode(body))
-    return typeof json === "object" && json !== null ? (json as Json) : undefined
-  } catch {
-    return undefined
+/** A body that is no JSON, however often it is asked for. A write keeps its doubt: `MarketoUnavailable` says what was executed. */
+const unreadable = ({ endpoint, kind }: Call, { headers }: HttpClientResponse, problem: body.Unreadable): Failure => {
+  const contentEncoding = contentCoding.unknown(headers)
+  if (contentEncoding !== undefined) {
+    return unavailable(endpoint, "Encoding", ErrorCode.get("Client", "Encoding"), { contentEncoding })
+  }
+  const failure = malformed(endpoint)
+  if (problem._tag === "Cut" || kind === "write") return failure
+  const paths = [problem.problem]
+  return {
+    ...failure,
+    toError: (attempts) => new MarketoUndecodable({ endpoint, attempts, index: Option.none(), paths }),
   }
 }
 
@@ -201,14 +214,13 @@ const read = (call: Call, response: HttpClientResponse): Effect.Effect<Uint8Arra
 /** One attempt: a request, its whole body within the policy's time limit, and the body as a JSON object. */
 export const execute = (
   client: HttpClient.HttpClient,
-  endpoint: string,
   request: HttpClientRequest.HttpClientRequest,
-  policy: RequestPolicy,
-  maxResponseBytes: number,
+  options: Options,
 ): Effect.Effect<Answer, Failure> =>
   Effect.clockWith((clock) => {
+    const { endpoint, maxResponseBytes, policy } = options
     const transmission: TransmissionService = { maxResponseBytes, phase: "Unreported" }
-    const call: Call = { endpoint, policy, transmission, clock }
+    const call: Call = { ...options, transmission, clock }
     return Effect.gen(function* () {
       const started = yield* monotonic.now
       const response = yield* client.execute(request)
@@ -219,21 +231,14 @@ export const execute = (
           unavailable(endpoint, "Redirected", ErrorCode.get("Client", "Redirected"), { redirectedTo }),
         )
       }
-      const body = yield* Effect.either(read(call, response))
+      const bytes = yield* Effect.either(read(call, response))
       const took = (yield* monotonic.now) - started
       yield* Metric.update(tagged(Metrics.requestDuration, { endpoint }), took / 1000)
       if (!isSuccess(response.status)) return yield* Effect.fail(fromStatus(call, response))
-      if (Either.isLeft(body)) return yield* Effect.fail(body.left)
-      const json = parse(body.right)
-      if (json === undefined) {
-        const contentEncoding = contentCoding.unknown(response.headers)
-        return yield* Effect.fail(
-          contentEncoding === undefined
-            ? malformed(endpoint)
-            : unavailable(endpoint, "Encoding", ErrorCode.get("Client", "Encoding"), { contentEncoding }),
-        )
-      }
-      return { body: body.right, json, date: response.headers.date }
+      if (Either.isLeft(bytes)) return yield* Effect.fail(bytes.left)
+      const parsed = body.parse(bytes.right)
+      if (Either.isLeft(parsed)) return yield* Effect.fail(unreadable(call, response, parsed.left))
+      return { ...parsed.right, body: bytes.right, date: response.headers.date }
     }).pipe(
       Effect.provideService(Transmission, transmission),
       Effect.catchTags({

@@ -25,8 +25,11 @@ export interface Sent {
 const bodyOf = (request: HttpClientRequest.HttpClientRequest) =>
   request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : undefined
 
-/** Answers each call with the next of `replies`, the last one again and again; identity with a new token each time. */
-export const stub = (replies: ReadonlyArray<Reply>, marketo: Partial<Marketo.Options> = {}) =>
+/**
+ * Answers each call with the next of `replies`, the last one again and again; identity with a new token each time, or as
+ * given.
+ */
+export const stub = (replies: ReadonlyArray<Reply>, marketo: Partial<Marketo.Options> = {}, identity?: Answer) =>
   Effect.gen(function* () {
     const sent = yield* Ref.make<ReadonlyArray<Sent>>([])
     let next = 0
@@ -41,7 +44,9 @@ export const stub = (replies: ReadonlyArray<Reply>, marketo: Partial<Marketo.Opt
         }
         yield* Ref.update(sent, (all) => [...all, call])
         const isIdentity = address.pathname === "/identity/oauth/token"
-        const chosen = isIdentity ? token(++tokens) : (replies[Math.min(next++, replies.length - 1)] ?? 500)
+        const chosen = isIdentity
+          ? (identity ?? token(++tokens))
+          : (replies[Math.min(next++, replies.length - 1)] ?? 500)
         const answer = typeof chosen === "function" ? chosen(call) : chosen
         const reply = Effect.isEffect(answer) ? yield* answer : answer
         if (reply instanceof HttpClientError.RequestError) return yield* reply
