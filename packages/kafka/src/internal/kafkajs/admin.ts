@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Service } from "../../KafkaClient.js"
+import { KafkaError } from "../../KafkaError.js"
 import { ConfigResourceTypes, type Connection } from "./connection.js"
 
 type Admin = Pick<Service, "topic" | "topicConfig" | "createTopic" | "deleteRecords">
@@ -56,11 +57,19 @@ export const make = (connection: Connection): Admin => ({
         }),
       )
       .pipe(
-        Effect.tap(
-          connection.admin(`cannot see topic ${name}, which was created`, (admin) =>
-            admin.fetchTopicMetadata({ topics: [name] }),
-          ),
-        ),
+        Effect.tap((isCreated) => {
+          const doing = `cannot see topic ${name}, which was created`
+          return connection.admin(doing, async (admin) => {
+            const { topics } = await admin.fetchTopicMetadata({ topics: [name] })
+            const waiting = topics[0]?.partitions.find(({ leader }) => leader < 0)
+            if (isCreated && waiting !== undefined) {
+              throw new KafkaError({
+                reason: "Unavailable",
+                description: `${doing}: partition ${waiting.partitionId} has no leader`,
+              })
+            }
+          })
+        }),
       ),
 
   deleteRecords: ({ partition, topic }, offset) =>

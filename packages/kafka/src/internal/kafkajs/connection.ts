@@ -17,6 +17,7 @@ import { KafkaError } from "../../KafkaError.js"
 import type { Options, SocketFactory, Transport } from "../../KafkajsOptions.js"
 import { toKafkaError } from "./errors.js"
 import * as logging from "./logging.js"
+import { ofNamedTopicsOnly } from "./metadata.js"
 import { within } from "./within.js"
 
 /** In milliseconds. */
@@ -130,7 +131,7 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
       const sockets = new Set<net.Socket>()
       let closed = false
       const brokers = [...options.brokers.slice(first), ...options.brokers.slice(0, first)]
-      const kafka = new kafkajs.Kafka({
+      const client = new kafkajs.Kafka({
         // without any, kafkajs stops trying, which would keep the process
         brokers: () => (closed ? [] : brokers),
         clientId,
@@ -153,6 +154,7 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
           if (!closed && !logging.isNoise(entry)) Runtime.runFork(runtime)(log(entry))
         },
       })
+      const kafka = ofNamedTopicsOnly(client)
       const close = () => {
         closed = true
         // with an error: kafkajs then lets go of its requests and timers
