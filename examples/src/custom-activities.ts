@@ -6,7 +6,7 @@
  *
  * It always runs against a simulated instance: a custom activity cannot be deleted, and it can fire campaigns. It prints:
  *
- *     parked                            0
+ *     in doubt                          0
  *     added, by Marketo's answer      683
  *     skipped: 1004, lead not found    25
  *     added, found by reading back    292
@@ -61,8 +61,10 @@ const kindOf = (outcome: CustomActivities.Outcome): string => {
       return outcome.confirmedBy === "answer" ? "added, by Marketo's answer" : "added, found by reading back"
     case "Skipped":
       return outcome.codes.map(({ code }) => `skipped: ${code}, ${ErrorCode.get("Response", code)?.meaning}`).join("; ")
-    case "Parked":
-      return "parked"
+    case "Invalid":
+      return `invalid: ${outcome.error.message}`
+    case "InDoubt":
+      return "in doubt"
   }
 }
 
@@ -77,7 +79,7 @@ const program = Effect.gen(function* () {
     ),
   )
   const counts = yield* activities.addAll(records, identity, { types: [type], unknown }).pipe(
-    Stream.runFold(new Map([["parked", 0]]), (map, [, outcome]) => {
+    Stream.runFold(new Map([["in doubt", 0]]), (map, [, outcome]) => {
       const kind = kindOf(outcome)
       return map.set(kind, (map.get(kind) ?? 0) + 1)
     }),

@@ -144,7 +144,7 @@ const program = Effect.gen(function* () {
   yield* writeRecords
   const records = yield* waiting
   const done = yield* take(records.length)
-  const accounted = done.added + done.confirmed + done.deadLettered + done.parked + done.dropped
+  const accounted = done.added + done.confirmed + done.deadLettered + done.inDoubt + done.dropped
   const marketo = yield* stored
   const dead = yield* letters
   const lettersOfThese = records.filter(({ place }) => dead.has(place))
@@ -158,7 +158,7 @@ const program = Effect.gen(function* () {
       ["  added, by Marketo's answer", done.added],
       ["  added, found by reading back", done.confirmed],
       ["  dead letters", done.deadLettered],
-      ["  in doubt, dead letters too", done.parked],
+      ["  in doubt, dead letters too", done.inDoubt],
       ["  dropped", done.dropped],
       ["  unaccounted for", records.length - accounted],
       ["calls to add custom activities", marketo.calls],

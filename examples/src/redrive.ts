@@ -1,7 +1,7 @@
 /**
  * Puts the dead letters of `kafka-to-custom-activities.ts` back into its topic, each once: first a look, then with `--run`. Codes of
  * Marketo, or `undecodable`, select, and so do types of activities and the time when the letters were written; letters that have
- * failed three times are parked.
+ * been read three times go to a topic of their own.
  *
  *     KAFKA_BROKERS=127.0.0.1:… node --conditions=@effect-marketo/source --import tsx examples/src/redrive.ts \
  *       [--run] [--type id] [--from time] [--until time] [code …]
@@ -11,8 +11,8 @@
  *     dead letters                   100
  *       would be redriven             50
  *         1004, type 100001           50
- *       would be parked                0
- *       redriven or parked before      0
+ *       attempts exhausted             0
+ *       done before                    0
  *       not selected                  50
  *         undecodable, type unknown   50
  *       in doubt, left                 0
@@ -25,7 +25,7 @@ import { Redrive } from "@effect-marketo/source-kafka"
 import { Config, Console, DateTime, Effect, Option } from "effect"
 import { table } from "./table.js"
 
-const parkingTopic = "custom-activities.parked"
+const exhaustedTopic = "custom-activities.exhausted"
 
 const wrong = (what: string) =>
   new Error(`${what}; usage: redrive.ts [--run] [--type id] [--from time] [--until time] [code …]`)
@@ -100,10 +100,10 @@ const rows = (name: string, summary: Redrive.Summary, count: Exclude<keyof Redri
 const redrive = ({ dryRun, select }: Effect.Effect.Success<typeof settings>) =>
   Effect.gen(function* () {
     const kafka = yield* KafkaClient.KafkaClient
-    yield* kafka.createTopic({ name: parkingTopic, partitions: 1 })
+    yield* kafka.createTopic({ name: exhaustedTopic, partitions: 1 })
     const summary = yield* Redrive.run({
       deadLetterTopic: "custom-activities.dead",
-      parkingTopic,
+      exhaustedTopic,
       maxAttempts: 3,
       select,
       dryRun,
@@ -112,8 +112,8 @@ const redrive = ({ dryRun, select }: Effect.Effect.Success<typeof settings>) =>
       table([
         ["dead letters", summary.letters],
         ...rows(dryRun ? "would be redriven" : "redriven", summary, "redriven"),
-        ...rows(dryRun ? "would be parked" : "parked", summary, "parked"),
-        ...rows("redriven or parked before", summary, "doneBefore"),
+        ...rows("attempts exhausted", summary, "exhausted"),
+        ...rows("done before", summary, "doneBefore"),
         ...rows("not selected", summary, "notSelected"),
         ...rows("in doubt, left", summary, "inDoubt"),
         ...rows("only the beginning is there", summary, "cut"),

@@ -22,7 +22,7 @@ const nothingWrong = { "unaccounted for": 0, "stored twice": 0, "neither stored 
 
 describeWithOwnKafka("kafka-to-custom-activities and redrive", () => {
   it.scopedLive(
-    "account for every record, those included that are left, come back or are parked",
+    "account for every record, those included that are left, come back or run out of attempts",
     () =>
       Effect.gen(function* () {
         const { brokers } = yield* Broker.make()
@@ -64,8 +64,8 @@ describeWithOwnKafka("kafka-to-custom-activities and redrive", () => {
 
         // until they have been read three times
         for (const before of [0, 50]) {
-          assert.include(yield* redrive("1004"), { "would be redriven": 50, "redriven or parked before": before })
-          assert.include(yield* redrive("--run", "1004"), { redriven: 50, parked: 0, "not selected": 50 })
+          assert.include(yield* redrive("1004"), { "would be redriven": 50, "done before": before })
+          assert.include(yield* redrive("--run", "1004"), { redriven: 50, "attempts exhausted": 0, "not selected": 50 })
           assert.include(rowsOf(yield* source("0")), {
             ...nothingWrong,
             "in the topic, not committed before": 50,
@@ -74,15 +74,15 @@ describeWithOwnKafka("kafka-to-custom-activities and redrive", () => {
             "in the dead-letter topic": 50,
           })
         }
-        assert.include(yield* redrive("1004"), { "would be parked: 1004, type 100001": 50 })
-        assert.include(yield* redrive("--run", "1004"), { redriven: 0, parked: 50 })
+        assert.include(yield* redrive("1004"), { "attempts exhausted: 1004, type 100001": 50 })
+        assert.include(yield* redrive("--run", "1004"), { redriven: 0, "attempts exhausted": 50 })
         assert.include(rowsOf(yield* source("0")), { ...nothingWrong, "in the topic, not committed before": 0 })
 
-        const { "would be parked": toPark = 0, "would be redriven": open = 0 } = yield* redrive()
+        const { "attempts exhausted": left = 0, "would be redriven": open = 0 } = yield* redrive()
         const kafka = yield* Effect.provide(KafkaClient.KafkaClient, KafkajsClient.layer({ brokers }))
-        const parked = yield* Stream.runCount(kafka.read("custom-activities.parked"))
-        assert.deepStrictEqual([toPark, open, parked], [0, 50, 50])
-        assert.strictEqual(added + confirmed + open + parked, 5_000)
+        const exhausted = yield* Stream.runCount(kafka.read("custom-activities.exhausted"))
+        assert.deepStrictEqual([left, open, exhausted], [0, 50, 50])
+        assert.strictEqual(added + confirmed + open + exhausted, 5_000)
       }),
     600_000,
   )

@@ -3,7 +3,7 @@
  *
  * A custom activity cannot be deleted, and it can fire campaigns at real people. So a call whose outcome is not known (a
  * time limit, a cut connection, HTTP 5xx … see `ErrorCode.table`) is never simply repeated: it is settled by reading the
- * leads' activities back. Found means `Added { confirmedBy: "readBack" }`; what is not found is parked, sent again or ends
+ * leads' activities back. Found means `Added { confirmedBy: "readBack" }`; what is not found is `InDoubt`, sent again or ends
  * the stream, as the policy says.
  *
  * **What reading back can tell.** With an `identity` attribute of your own, such as an event id, a match is exact. Without,
@@ -51,7 +51,7 @@ import { readBack } from "./internal/readBack.js"
 import { toText } from "./internal/scalar.js"
 import * as writeBatches from "./internal/writeBatches.js"
 import * as MarketoClient from "./MarketoClient.js"
-import { type MarketoError, MarketoInvalidRequest, MarketoUnavailable } from "./MarketoError.js"
+import { type MarketoError, MarketoInvalidRequest, type MarketoRejected, MarketoUnavailable } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
 
@@ -81,14 +81,27 @@ export interface Skipped {
 }
 
 /**
- * Not written, or not known to be: `MarketoInvalidRequest` = never sent; `MarketoRejected` with 413 = too large even alone; an error with
- * `execution: "Unknown"` = it was sent, and reading back did not find it.
+ * Not written, and never will be as it is: correct the record and write it again. `MarketoInvalidRequest`: it was not sent
+ * (too large, a value that JSON does not have, a type that is not approved). `MarketoRejected` with code 413: Marketo
+ * refused it as too large, even alone in its call.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Parked {
-  readonly _tag: "Parked"
+export interface Invalid {
+  readonly _tag: "Invalid"
+  readonly error: MarketoInvalidRequest | MarketoRejected
+}
+
+/**
+ * May be stored: it was sent, `error` does not say what became of it, and reading back did not find it. Writing it again
+ * may store it twice.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface InDoubt {
+  readonly _tag: "InDoubt"
   readonly error: MarketoError
 }
 
@@ -102,7 +115,7 @@ export type Result = Added | Skipped
  * @since 0.1.0
  * @category models
  */
-export type Outcome = Result | Parked
+export type Outcome = Result | Invalid | InDoubt
 
 /**
  * @since 0.1.0
@@ -125,14 +138,15 @@ export interface BatchPolicy {
  */
 export interface UnknownPolicy {
   /**
-   * What becomes of records that reading back does not find: `"park"` hands them back with the error, `"resend"` sends
-   * them again (which is safe only with `identity`), `"fail"` ends the stream. Default: `"park"`. When the search itself could not be finished they are parked
-   * under `"resend"` too.
+   * What becomes of records that reading back does not find: `"inDoubt"` hands them back as `InDoubt`, `"resend"` sends
+   * them again (which is safe only with `identity`), `"fail"` ends the stream. Default: `"inDoubt"`. If the search itself
+   * could not be finished, they are `InDoubt` under `"resend"` too.
    */
-  readonly notFound?: "park" | "resend" | "fail" | undefined
+  readonly notFound?: "inDoubt" | "resend" | "fail" | undefined
   /**
    * Name or `apiName` of a secondary attribute that is different in every record, or `"primaryAttributeValue"`. Text is
-   * compared as it is. Of a record that does not carry it nothing can be found out, so it is parked.
+   * compared as it is. A record without it cannot be looked up: if its call gets no usable answer, it is `InDoubt`, also
+   * under `"resend"`.
    */
   readonly identity?: string | undefined
   /** How long a stored record may stay invisible; reading back goes on that long. Default: 2 minutes. */
@@ -142,7 +156,7 @@ export interface UnknownPolicy {
    * Default: 200.
    */
   readonly maxCalls?: number | undefined
-  /** After 604 what is sent again goes in halves, down to this many records; smaller ones are parked. Default: 25. */
+  /** After 604 what is sent again goes in halves, down to this many records; smaller ones are `InDoubt`. Default: 25. */
   readonly minCount?: number | undefined
   /** How often the same record is sent again. Default: 3. */
   readonly resends?: number | undefined
@@ -160,7 +174,7 @@ export interface AddAllOptions {
    */
   readonly concurrency?: number | undefined
   readonly unknown?: UnknownPolicy | undefined
-  /** Described types: a record of a type that is not among them, or not approved, is parked before any call. */
+  /** Described types: a record of a type that is not among them, or not approved, is `Invalid`, and not sent. */
   readonly types?: ReadonlyArray<CustomActivityType> | undefined
 }
 
@@ -293,11 +307,18 @@ const withOutcomes = <I>(
       if (outcome === undefined) hasGap = true
       else settled.push([entry.input, outcome])
     } else if (!hasGap) {
-      settled.push([entry.input, { _tag: "Parked", error: entry.error }])
+      settled.push([entry.input, { _tag: "Invalid", error: entry.error }])
     }
   }
   return settled
 }
+
+/** Of calls that failed side by side: one that may have been executed says so for all. */
+const graver = (error: MarketoError, before: Option.Option<MarketoError>): MarketoError =>
+  Option.getOrElse(
+    Option.filter(before, (earlier) => "execution" in earlier && earlier.execution === "Unknown"),
+    () => error,
+  )
 
 type Item<I> = writeBatches.Item<I>
 
@@ -396,10 +417,12 @@ export const make = (options: {
                 const items = entries.filter(writeBatches.isItem)
                 const written = yield* write(items, body)
                 if (Option.isSome(written.failure)) {
-                  failure = written.failure
+                  failure = Option.some(graver(written.failure.value, failure))
                   yield* Deferred.succeed(stop, undefined)
                 }
                 const settled = withOutcomes(entries, written.outcomes)
+                const invalid = settled.filter(([, outcome]) => outcome._tag === "Invalid").length
+                yield* count(Metrics.customActivities, { outcome: "invalid" }, invalid)
                 // what the ended call leaves behind points to both, and V8 would move all of their records: see `handover.ts`
                 entries.length = 0
                 items.length = 0
@@ -434,7 +457,7 @@ export const make = (options: {
   })
 
 /**
- * `addAll` as a Sink. Outcomes go to `onOutcomes`, a call's at a time, because what was skipped or parked must not be lost.
+ * `addAll` as a Sink. Outcomes go to `onOutcomes`, a call's at a time, because what was not added must not be lost.
  * When the input fails or is interrupted, what came before is written within 20 seconds.
  *
  * @since 0.1.0

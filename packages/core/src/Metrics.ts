@@ -14,7 +14,7 @@
  * | `marketo_activities_rejected_total` | counter | records | endpoint | elements that could not be decoded and were kept aside |
  * | `marketo_activities_written_total` | counter | records | subscription | records made durable by the sink |
  * | `marketo_batches_written_total` | counter | batches | subscription | batches made durable, those without records included |
- * | `marketo_custom_activities_total` | counter | records | outcome | custom activities `added`, `skipped` or `parked` |
+ * | `marketo_custom_activities_total` | counter | records | outcome | custom activities `added`, `skipped`, `invalid` (not written) or `inDoubt` (may be stored) |
  * | `marketo_lag_seconds` | gauge | seconds | subscription | age of the oldest position when it was made durable |
  *
  * @since 0.1.0

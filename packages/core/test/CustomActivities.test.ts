@@ -555,7 +555,7 @@ describe("addAll", () => {
           assert.isAtMost(leadsOf(call).length, maxCount)
           assert.isAtMost(Buffer.byteLength(call.body ?? ""), 1_000_000)
         }
-        const tooLarge = outcomes.filter(([, o]) => o._tag === "Parked").map(([i]) => i)
+        const tooLarge = outcomes.filter(([, o]) => o._tag === "Invalid").map(([i]) => i)
         const expected = range(sizes.length).filter(
           (i) => Buffer.byteLength(Either.getOrThrow(CustomActivity.toJson(toActivity(i)))) > 999_980,
         )
@@ -568,7 +568,7 @@ describe("addAll", () => {
     { fastCheck: { numRuns: 40 } },
   )
 
-  it.effect("a record that is invalid is parked alone, the others are written", () =>
+  it.effect("an invalid record comes back alone, the others are written", () =>
     Effect.gen(function* () {
       const { calls, layer } = yield* stub([added])
       const outcomes = yield* Effect.provide(addAll(Stream.make(1, -2, 3), activity), layer)
@@ -576,13 +576,13 @@ describe("addAll", () => {
         outcomes.map(([i, o]) => [i, o._tag]),
         [
           [1, "Added"],
-          [-2, "Parked"],
+          [-2, "Invalid"],
           [3, "Added"],
         ],
       )
-      const [, parked] = outcomes[1] ?? []
+      const [, invalid] = outcomes[1] ?? []
       assert.strictEqual(
-        parked?._tag === "Parked" && parked.error._tag === "MarketoInvalidRequest" && parked.error.field,
+        invalid?._tag === "Invalid" && invalid.error._tag === "MarketoInvalidRequest" && invalid.error.field,
         "leadId",
       )
       assert.deepStrictEqual((yield* calls).map(leadsOf), [[1, 3]])
@@ -595,7 +595,7 @@ describe("addAll", () => {
       const outcomes = yield* Effect.provide(addAll(Stream.make(-1, -2), activity), layer)
       assert.deepStrictEqual(
         outcomes.map(([, o]) => o._tag),
-        ["Parked", "Parked"],
+        ["Invalid", "Invalid"],
       )
       assert.deepStrictEqual(yield* sent, [])
     }),
@@ -687,7 +687,7 @@ describe("addAll", () => {
     )
   }
 
-  it.effect("413 halves at once, down to one record, which is parked alone", () =>
+  it.effect("413 halves at once, down to one record, which alone is invalid", () =>
     Effect.gen(function* () {
       const { calls, layer } = yield* stub([(sent) => (leadsOf(sent).includes(5) ? 413 : added(sent))], {
         limits: { calls: 10_000 },
@@ -695,7 +695,7 @@ describe("addAll", () => {
       const outcomes = yield* Effect.provide(addAll(Stream.fromIterable(range(10)), activity), layer)
       assert.deepStrictEqual(
         outcomes.map(([i, o]) => [i, o._tag]),
-        range(10).map((i) => [i, i === 5 ? "Parked" : "Added"]),
+        range(10).map((i) => [i, i === 5 ? "Invalid" : "Added"]),
       )
       assert.deepStrictEqual((yield* calls).map(leadsOf).slice(0, 4), [range(10), range(5), range(3), [4, 5]])
     }),

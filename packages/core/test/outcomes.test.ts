@@ -111,7 +111,7 @@ const unknown: ReadonlyArray<readonly [string, boolean, Fault]> = [
 
 describe("a call whose outcome is unknown", () => {
   for (const [what, executed, fault] of unknown) {
-    for (const notFound of ["park", "resend", "fail"] as const) {
+    for (const notFound of ["inDoubt", "resend", "fail"] as const) {
       it.effect(`${what}, ${executed ? "after" : "before"} executing, ${notFound}`, () =>
         Effect.gen(function* () {
           const simulator = yield* Simulator.Simulator
@@ -140,10 +140,10 @@ describe("a call whose outcome is unknown", () => {
             )
           }
           if (notFound === "resend") assert.strictEqual(all.length, records)
-          if (notFound === "park" && !executed) {
+          if (notFound === "inDoubt" && !executed) {
             assert.isTrue(
               outcomes.every(
-                ([, o]) => o._tag === "Parked" && "execution" in o.error && o.error.execution === "Unknown",
+                ([, o]) => o._tag === "InDoubt" && "execution" in o.error && o.error.execution === "Unknown",
               ),
             )
           }
@@ -193,14 +193,14 @@ describe("reading back", () => {
     }).pipe(Effect.provide(sim({ quirks: { visibilityDelay: "100 seconds" } }))),
   )
 
-  it.effect("beyond it the records are parked, though they are there: the delay is the user's to set", () =>
+  it.effect("beyond it the records are in doubt, though they are there: the delay is the user's to set", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
       yield* simulator.fault({ fault: "cut", executed: true, match })
       const { outcomes } = yield* flowing(writing([rental(1)], { unknown: { visibilityDelay: "30 seconds" } }))
       assert.deepStrictEqual(
         outcomes.map(([, o]) => o._tag),
-        ["Parked"],
+        ["InDoubt"],
       )
     }).pipe(Effect.provide(sim({ quirks: { visibilityDelay: "100 seconds" } }))),
   )
@@ -224,12 +224,12 @@ describe("reading back", () => {
       const { outcomes } = yield* flowing(writing([rental(1), rental(1)], { batch: { maxCount: 1 } }))
       assert.deepStrictEqual(
         outcomes.map(([, o]) => o._tag),
-        ["Added", "Parked"],
+        ["Added", "InDoubt"],
       )
     }).pipe(Effect.provide(sim())),
   )
 
-  it.effect("is bounded in calls; what could not be searched for is parked under resend too", () =>
+  it.effect("is bounded in calls; what could not be searched for is in doubt under resend too", () =>
     Effect.gen(function* () {
       const simulator = yield* Simulator.Simulator
       yield* simulator.fault({ fault: "cut", match })
@@ -240,7 +240,7 @@ describe("reading back", () => {
       )
       assert.deepStrictEqual(
         outcomes.map(([, o]) => o._tag),
-        ["Parked"],
+        ["InDoubt"],
       )
       assert.strictEqual(
         (yield* simulator.calls).slice(before).filter((c) => c.endpoint === "leadActivities").length,
@@ -297,7 +297,7 @@ describe("after 604", () => {
       assert.deepStrictEqual(sizes, [40, 20, 10, 10, 20])
       assert.deepStrictEqual(
         outcomes.map(([, o]) => o._tag),
-        range(records).map((i) => (i < 10 ? "Parked" : "Added")),
+        range(records).map((i) => (i < 10 ? "InDoubt" : "Added")),
       )
     }).pipe(Effect.provide(sim())),
   )
@@ -414,7 +414,7 @@ describe("over a real socket", () => {
     ["cut in the body of the answer", { fault: "cutBody", match }],
     ["slower than our time limit", { fault: "delay", delay: "2 seconds", match }, Duration.millis(800)],
   ] as ReadonlyArray<readonly [string, Fault, Duration.Duration?]>) {
-    for (const notFound of ["park", "resend"] as const) {
+    for (const notFound of ["inDoubt", "resend"] as const) {
       it.scopedLive(
         `${what}, ${notFound}: said what is stored, and nothing stored twice (the transport repeats nothing by itself)`,
         () =>

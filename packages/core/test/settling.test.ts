@@ -191,7 +191,7 @@ const writing = (
   }).pipe(passing, Effect.provide([instance.layer, quiet]))
 
 describe("an identity", () => {
-  for (const notFound of ["park", "resend"] as const) {
+  for (const notFound of ["inDoubt", "resend"] as const) {
     for (const [what, identity, attributes] of [
       ["is misspelt", "rentalID2", undefined],
       ["is the primary attribute's own name", "product", undefined],
@@ -209,8 +209,8 @@ describe("an identity", () => {
           })
           assert.isUndefined(failure)
           assert.deepStrictEqual(rows, [
-            [1, "Parked"],
-            [2, "Parked"],
+            [1, "InDoubt"],
+            [2, "InDoubt"],
           ])
           assert.strictEqual(instance.posts.length, 1)
         }),
@@ -236,6 +236,26 @@ describe("an identity", () => {
   )
 })
 
+describe("a record that is sent again", () => {
+  const unknown = { identity: "rentalId", notFound: "resend", visibilityDelay } as const
+  for (const [what, again] of [
+    ["as too large", 413],
+    ["for another reason", refusal("603")],
+  ] as const) {
+    it.effect(`and then refused ${what}, stays in doubt: the first call may have stored it`, () =>
+      Effect.gen(function* () {
+        const instance = new Instance((_records, _instance, call) => (call === 0 ? silence : Effect.succeed(again)))
+        const { failure, rows } = yield* writing(instance, [activity(1), activity(2)], { unknown })
+        assert.strictEqual(failure?._tag, again === 413 ? undefined : "MarketoUnauthorized")
+        assert.deepStrictEqual(rows, [
+          [1, "InDoubt"],
+          [2, "InDoubt"],
+        ])
+      }),
+    )
+  }
+})
+
 describe("records that are equal", () => {
   const one = { batch: { maxCount: 1 }, unknown: { visibilityDelay } }
 
@@ -247,7 +267,7 @@ describe("records that are equal", () => {
       const { rows } = yield* writing(instance, [activity(1), activity(1)], one)
       assert.deepStrictEqual(rows, [
         [1, "Added by readBack", "g1"],
-        [1, "Parked"],
+        [1, "InDoubt"],
       ])
     }),
   )
@@ -260,7 +280,7 @@ describe("records that are equal", () => {
       const { rows } = yield* writing(instance, [activity(1), activity(1)], one)
       assert.deepStrictEqual(rows, [
         [1, "Added by answer", "g1"],
-        [1, "Parked"],
+        [1, "InDoubt"],
       ])
     }),
   )
@@ -282,7 +302,7 @@ describe("records that are equal", () => {
           unknown: { visibilityDelay: "1200 millis" },
         })
         assert.deepStrictEqual(rows, [
-          [1, "Parked"],
+          [1, "InDoubt"],
           [1, "Added by answer", "g1"],
         ])
       }),
@@ -299,7 +319,7 @@ describe("records that are equal", () => {
       })
       assert.deepStrictEqual(rows, [
         [1, "Added by readBack", "g1"],
-        [1, "Parked"],
+        [1, "InDoubt"],
       ])
       assert.deepStrictEqual(instance.posts, [[1, 1], [1]])
     }),
@@ -316,7 +336,7 @@ describe("looking", () => {
       const { rows } = yield* writing(instance, [activity(1), activity(2)])
       assert.deepStrictEqual(rows, [
         [1, "Added by readBack", "g1"],
-        [2, "Parked"],
+        [2, "InDoubt"],
       ])
       assert.isAbove(instance.looks.length, 1)
     }),
@@ -407,7 +427,7 @@ describe("an element of the answer that says neither added, with an id, nor skip
           assert.isUndefined(failure)
           assert.deepStrictEqual(rows, [
             [1, "Added by readBack", "g1"],
-            isStored ? [2, "Added by readBack", "g2"] : [2, "Parked"],
+            isStored ? [2, "Added by readBack", "g2"] : [2, "InDoubt"],
           ])
           assert.strictEqual(instance.posts.length, 1)
         }),
@@ -451,12 +471,33 @@ describe("when a call is refused", () => {
     }),
   )
 
+  it.effect("of two failures at once, the one that may have been executed ends the stream, whichever comes last", () =>
+    Effect.gen(function* () {
+      for (const answers of [
+        ["603", silence],
+        [silence, "603"],
+      ] as const) {
+        const instance = new Instance((_records, _instance, call) => {
+          const answer = answers[call] ?? silence
+          return Effect.delay(typeof answer === "string" ? Effect.succeed(refusal(answer)) : answer, "100 millis")
+        })
+        const { failure, rows } = yield* writing(instance, [activity(1), activity(2)], {
+          concurrency: 2,
+          batch: { maxCount: 1 },
+          unknown: { notFound: "fail", visibilityDelay },
+        })
+        assert.strictEqual(failure !== undefined && "execution" in failure && failure.execution, "Unknown")
+        assert.deepStrictEqual(rows, [])
+      }
+    }),
+  )
+
   it.effect("no input behind the first that was refused comes back, one that was never sent neither", () =>
     Effect.gen(function* () {
       const instance = new Instance(() => Effect.succeed(refusal("603")))
       const { failure, rows } = yield* writing(instance, [activity(-1), activity(1), activity(-2), activity(3)])
       assert.strictEqual(failure?._tag, "MarketoUnauthorized")
-      assert.deepStrictEqual(rows, [[-1, "Parked"]])
+      assert.deepStrictEqual(rows, [[-1, "Invalid"]])
     }),
   )
 })
@@ -477,7 +518,7 @@ it.effect("outcomes come in the order of the input when calls overtake one anoth
       rows.map(([lead, outcome]) => [lead, outcome]),
       [
         [1, "Added by answer"],
-        [-2, "Parked"],
+        [-2, "Invalid"],
         [3, "Added by answer"],
         [4, "Added by answer"],
       ],
@@ -498,7 +539,7 @@ describe("records that are refused before a call", () => {
       const outcomes = yield* service.addAll(refused, (record) => record).pipe(Stream.take(1_000), Stream.runCollect)
       assert.deepStrictEqual(
         Chunk.toReadonlyArray(outcomes).map(rowOf),
-        Array.from({ length: 1_000 }, (_, i): Row => [-1 - i, "Parked"]),
+        Array.from({ length: 1_000 }, (_, i): Row => [-1 - i, "Invalid"]),
       )
       assert.deepStrictEqual(instance.posts, [])
     }),
@@ -610,18 +651,18 @@ describe("every way to fail of the table", () => {
             )
             const { failure, rows } = yield* writing(instance, [activity(1)], { unknown: { visibilityDelay } })
             assert.isUndefined(failure)
-            assert.deepStrictEqual(rows, [isStored ? [1, "Added by readBack", "g1"] : [1, "Parked"]])
+            assert.deepStrictEqual(rows, [isStored ? [1, "Added by readBack", "g1"] : [1, "InDoubt"]])
             assert.deepStrictEqual(instance.posts, [[1]])
           }
         }),
       )
     } else if (what === "HTTP 413") {
-      it.effect(`${what}: a record that is too large even alone is parked`, () =>
+      it.effect(`${what}: a record that is too large even alone is invalid`, () =>
         Effect.gen(function* () {
           const instance = new Instance(() => faultOf(row))
           const { failure, rows } = yield* writing(instance, [activity(1)])
           assert.isUndefined(failure)
-          assert.deepStrictEqual(rows, [[1, "Parked"]])
+          assert.deepStrictEqual(rows, [[1, "Invalid"]])
           assert.deepStrictEqual(instance.posts, [[1]])
         }),
       )

@@ -52,7 +52,7 @@ export interface Options<E = never, R = never> extends KafkaClient.ConsumerOptio
    */
   readonly concurrency?: number | undefined
   /**
-   * How a call without an answer is settled. What is not found when it should be visible is parked by default: a dead letter that
+   * How a call without an answer is settled. What is not found when it should be visible is in doubt: by default a dead letter that
    * says so. `notFound: "resend"` writes it again, which is as safe as its `identity` is unique and `visibilityDelay` long enough.
    */
   readonly unknown?: CustomActivities.UnknownPolicy | undefined
@@ -65,7 +65,7 @@ export interface Options<E = never, R = never> extends KafkaClient.ConsumerOptio
   /** By Marketo's code, or `other`: replaces entries of `SkippedPolicy.defaultPolicy`. */
   readonly skipped?: Readonly<Record<string, SkippedPolicy.Action>> | undefined
   /**
-   * When more than `max` of the last `of` records would be dead letters, the stream fails. Those that are parked do not count.
+   * When more than `max` of the last `of` records would be dead letters, the stream fails. Those in doubt do not count.
    * Default: 100 of 1,000.
    */
   readonly guard?: { readonly max: number; readonly of: number } | undefined
@@ -120,7 +120,7 @@ const settingsOf = <E, R>(options: Options<E, R>, timeout: Duration.Duration) =>
         `must be at least ${Duration.format(longest)}: one call and its commit take that long, and a member that is expelled before writes its batch twice`,
       )
     }
-    const { identity, notFound = "park" } = unknown
+    const { identity, notFound = "inDoubt" } = unknown
     return {
       consumer: { ...options, sessionTimeout, rebalanceTimeout },
       gathering: {

@@ -3,7 +3,7 @@
  *
  * | name | type | unit | tags | meaning |
  * | --- | --- | --- | --- | --- |
- * | `marketo_source_records_total` | counter | records | topic, outcome | records whose offset was committed; outcome is `added`, `confirmed` (found there by reading back), `deadLettered`, `parked` or `dropped` |
+ * | `marketo_source_records_total` | counter | records | topic, outcome | records whose offset was committed; outcome is `added`, `confirmed` (found there by reading back), `deadLettered`, `inDoubt` (a dead letter too; may be stored all the same) or `dropped` |
  * | `marketo_source_calls_total` | counter | calls | topic | calls to add custom activities, repeated ones included |
  * | `marketo_source_retries_total` | counter | records | topic | records that Marketo skipped and that are sent again by policy; they hold up what is behind them |
  * | `marketo_source_lost_total` | counter | records | topic | records that were worked on when their partition was taken away; they are delivered again |

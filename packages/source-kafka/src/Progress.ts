@@ -19,7 +19,7 @@ export interface Progress {
   /** Refused, or not decodable: in the dead-letter topic. */
   readonly deadLettered: number
   /** In doubt, and not found by reading back: in the dead-letter topic too, with `marketo.execution: Unknown`. */
-  readonly parked: number
+  readonly inDoubt: number
   readonly dropped: number
 }
 
@@ -27,7 +27,7 @@ export interface Progress {
  * @since 0.1.0
  * @category constructors
  */
-export const empty: Progress = { records: 0, added: 0, confirmed: 0, deadLettered: 0, parked: 0, dropped: 0 }
+export const empty: Progress = { records: 0, added: 0, confirmed: 0, deadLettered: 0, inDoubt: 0, dropped: 0 }
 
 /**
  * @since 0.1.0
@@ -38,6 +38,6 @@ export const add = (self: Progress, that: Progress): Progress => ({
   added: self.added + that.added,
   confirmed: self.confirmed + that.confirmed,
   deadLettered: self.deadLettered + that.deadLettered,
-  parked: self.parked + that.parked,
+  inDoubt: self.inDoubt + that.inDoubt,
   dropped: self.dropped + that.dropped,
 })

@@ -1,5 +1,5 @@
 /**
- * Puts dead letters back into the topic they came from, each once, and those that have failed too often into a parking topic.
+ * Puts dead letters back into the topic they came from, each once, and those whose attempts are exhausted into a topic of their own.
  *
  * In one transaction go the records, to the partitions they came from, and a receipt for their dead letters, to the dead-letter
  * topic: a record without a key, with the header `marketo.redriven`, that lists offsets of its partition. Letters with a receipt
@@ -45,7 +45,7 @@ export interface Selection {
 export interface Options {
   readonly deadLetterTopic: string
   /** Where letters go that have been read `maxAttempts` times. Has to exist. */
-  readonly parkingTopic: string
+  readonly exhaustedTopic: string
   /** A whole number of at least 1. Default: 5. */
   readonly maxAttempts?: number | undefined
   /** Default: all that are not in doubt. */
@@ -64,7 +64,7 @@ export interface Counts {
   readonly letters: number
   /** Put back into the topic they came from. */
   readonly redriven: number
-  readonly parked: number
+  readonly exhausted: number
   /** By an earlier redrive. */
   readonly doneBefore: number
   readonly notSelected: number
@@ -124,7 +124,7 @@ interface Fated {
   readonly fate: Fate
 }
 
-const none: Counts = { letters: 0, redriven: 0, parked: 0, doneBefore: 0, notSelected: 0, inDoubt: 0, cut: 0 }
+const none: Counts = { letters: 0, redriven: 0, exhausted: 0, doneBefore: 0, notSelected: 0, inDoubt: 0, cut: 0 }
 
 const keyOf = ({ activityTypeId, codes }: Pick<Group, "activityTypeId" | "codes">): string =>
   `${codes.join()} ${Option.getOrElse(activityTypeId, () => "")}`
@@ -182,7 +182,7 @@ const fateOf = (letter: DeadLetter.DeadLetter, receipts: Receipts, options: Opti
   if (!isSelected(letter, select)) return "notSelected"
   if (letter.mayBeStored && select.inDoubt !== true) return "inDoubt"
   if (letter.isCut) return "cut"
-  return letter.attempts >= maxAttempts ? "parked" : "redriven"
+  return letter.attempts >= maxAttempts ? "exhausted" : "redriven"
 }
 
 const own = new Set<string>(Object.values(DeadLetter.headers))
@@ -197,14 +197,14 @@ const redrivenRecord = ({ attempts, record }: DeadLetter.DeadLetter): KafkaRecor
   },
 })
 
-const parkedRecord = ({ record }: DeadLetter.DeadLetter): KafkaRecord.ProducerRecord => ({
+const exhaustedRecord = ({ record }: DeadLetter.DeadLetter): KafkaRecord.ProducerRecord => ({
   key: Option.getOrNull(record.key),
   value: Option.getOrNull(record.value),
   headers: record.headers,
 })
 
 /** Grouped, because a send goes to one partition. */
-const sendsOf = (batch: ReadonlyArray<Fated>, options: Options, parkingPartitions: number) => {
+const sendsOf = (batch: ReadonlyArray<Fated>, options: Options, exhaustedPartitions: number) => {
   const sends = new Map<string, { to: KafkaRecord.TopicPartition; records: Array<KafkaRecord.ProducerRecord> }>()
   const add = (to: KafkaRecord.TopicPartition, record: KafkaRecord.ProducerRecord) => {
     const key = `${to.partition} ${to.topic}`
@@ -216,7 +216,7 @@ const sendsOf = (batch: ReadonlyArray<Fated>, options: Options, parkingPartition
   for (const { fate, letter } of batch) {
     const { partition, topic } = letter
     if (fate === "redriven") add({ topic, partition }, redrivenRecord(letter))
-    else add({ topic: options.parkingTopic, partition: partition % parkingPartitions }, parkedRecord(letter))
+    else add({ topic: options.exhaustedTopic, partition: partition % exhaustedPartitions }, exhaustedRecord(letter))
     offsets.set(letter.record.partition, [...(offsets.get(letter.record.partition) ?? []), letter.record.offset])
   }
   for (const [partition, done] of offsets) {
@@ -251,7 +251,7 @@ const partitionsOf = (name: string) =>
  * // leads that were not there yet; first a look
  * const look = Redrive.run({
  *   deadLetterTopic: "custom-activities.dead",
- *   parkingTopic: "custom-activities.parked",
+ *   exhaustedTopic: "custom-activities.exhausted",
  *   select: { codes: ["1004"] },
  *   dryRun: true
  * })
@@ -262,7 +262,7 @@ const partitionsOf = (name: string) =>
 export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaError, KafkaClient.KafkaClient> =>
   Effect.gen(function* () {
     const client = yield* KafkaClient.KafkaClient
-    const { deadLetterTopic, dryRun = false, maxAttempts = 5, parkingTopic } = options
+    const { deadLetterTopic, dryRun = false, maxAttempts = 5, exhaustedTopic } = options
     if (!(Number.isInteger(maxAttempts) && maxAttempts >= 1)) {
       return yield* new KafkaError.KafkaError({
         reason: "Misconfigured",
@@ -270,7 +270,7 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
       })
     }
     yield* partitionsOf(deadLetterTopic)
-    const parkingPartitions = yield* partitionsOf(parkingTopic)
+    const exhaustedPartitions = yield* partitionsOf(exhaustedTopic)
     // shuts out an earlier redrive, so that the receipts below are all there will be
     const producer = dryRun
       ? Option.none()
@@ -297,7 +297,7 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
         onSome: ({ transaction }) =>
           transaction((tx) =>
             Effect.forEach(
-              sendsOf(batch, options, parkingPartitions),
+              sendsOf(batch, options, exhaustedPartitions),
               ({ records: [first, ...rest], to }) =>
                 first === undefined ? Effect.void : tx.send(to, [first, ...rest]),
               { concurrency: 4, discard: true },
@@ -319,7 +319,7 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
       ),
       Stream.mapChunks((fated) => {
         // what stays where it is needs no place in a transaction
-        const [stays, moves] = Chunk.partition(fated, ({ fate }) => fate === "redriven" || fate === "parked")
+        const [stays, moves] = Chunk.partition(fated, ({ fate }) => fate === "redriven" || fate === "exhausted")
         for (const one of stays) tally.add(one)
         return moves
       }),

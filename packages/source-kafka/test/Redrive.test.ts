@@ -3,8 +3,8 @@ import { KafkaClient, KafkaError, type KafkaRecord, MemoryClient } from "@effect
 import { DeadLetter, Redrive } from "@effect-marketo/source-kafka"
 import { Chunk, DateTime, Effect, Option, Stream, TestClock } from "effect"
 
-const [topic, dead, parking] = ["in", "dead", "parking"]
-const redrive = { deadLetterTopic: dead, parkingTopic: parking }
+const [topic, dead, exhaustedTopic] = ["in", "dead", "exhausted"]
+const redrive = { deadLetterTopic: dead, exhaustedTopic }
 const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes)
 
 interface Letter {
@@ -35,7 +35,7 @@ const setUp = (letters: ReadonlyArray<KafkaRecord.ProducerRecord>) =>
       const client = yield* KafkaClient.KafkaClient
       yield* client.createTopic({ name: topic, partitions: 2 })
       yield* client.createTopic({ name: dead, partitions: 3 })
-      yield* client.createTopic({ name: parking, partitions: 1 })
+      yield* client.createTopic({ name: exhaustedTopic, partitions: 1 })
       const producer = yield* client.producer()
       for (const [n, one] of letters.entries()) yield* producer.send({ topic: dead, partition: n % 3 }, [one])
     }),
@@ -49,7 +49,7 @@ const read = (name: string) =>
 const values = (records: ReadonlyArray<KafkaRecord.ConsumerRecord>) =>
   records.map(({ value }) => text(Option.getOrUndefined(value))).sort()
 
-const none = { letters: 0, redriven: 0, parked: 0, doneBefore: 0, notSelected: 0, inDoubt: 0, cut: 0 }
+const none = { letters: 0, redriven: 0, exhausted: 0, doneBefore: 0, notSelected: 0, inDoubt: 0, cut: 0 }
 
 const of = (codes: string, type = 100_001) => ({ codes: codes.split(","), activityTypeId: Option.some(type) })
 
@@ -87,8 +87,8 @@ describe("Redrive", () => {
     Effect.gen(function* () {
       yield* setUp([letter(0), letter(1, { attempts: 5 })])
       const summary = yield* Redrive.run({ ...redrive, dryRun: true })
-      assert.deepStrictEqual([summary.redriven, summary.parked], [1, 1])
-      assert.deepStrictEqual([yield* read(topic), yield* read(parking)], [[], []])
+      assert.deepStrictEqual([summary.redriven, summary.exhausted], [1, 1])
+      assert.deepStrictEqual([yield* read(topic), yield* read(exhaustedTopic)], [[], []])
       assert.strictEqual((yield* read(dead)).length, 2)
     }).pipe(Effect.provide(MemoryClient.layer)),
   )
@@ -108,7 +108,7 @@ describe("Redrive", () => {
         { ...letter(9), headers: withoutType },
       ])
       const groups = [
-        { ...none, ...of("1004"), letters: 5, redriven: 3, parked: 1, inDoubt: 1 },
+        { ...none, ...of("1004"), letters: 5, redriven: 3, exhausted: 1, inDoubt: 1 },
         { ...none, ...of("1003"), letters: 2, notSelected: 2 },
         { ...none, ...of("1003,1004"), letters: 1, redriven: 1 },
         { ...none, ...of("1004", 100_002), letters: 1, redriven: 1 },
@@ -129,15 +129,15 @@ describe("Redrive", () => {
     }).pipe(Effect.provide(MemoryClient.layer)),
   )
 
-  it.effect("past the cap they are parked as they are, once", () =>
+  it.effect("past the cap they go to the topic of the exhausted as they are, once", () =>
     Effect.gen(function* () {
       yield* setUp([letter(0, { attempts: 2 }), letter(1, { attempts: 3 }), letter(2, { attempts: 4 })])
       yield* Redrive.run({ ...redrive, maxAttempts: 3 })
       yield* Redrive.run({ ...redrive, maxAttempts: 3 })
       assert.deepStrictEqual(values(yield* read(topic)), ["v0"])
-      const parked = yield* read(parking)
-      assert.deepStrictEqual(values(parked), ["v1", "v2"])
-      assert.isTrue(parked.every((one) => Option.isSome(DeadLetter.fromRecord(one))))
+      const exhausted = yield* read(exhaustedTopic)
+      assert.deepStrictEqual(values(exhausted), ["v1", "v2"])
+      assert.isTrue(exhausted.every((one) => Option.isSome(DeadLetter.fromRecord(one))))
     }).pipe(Effect.provide(MemoryClient.layer)),
   )
 
@@ -192,7 +192,7 @@ describe("Redrive", () => {
         yield* Effect.ignore(Effect.provideService(Redrive.run(redrive), KafkaClient.KafkaClient, failing))
       }
       assert.strictEqual((yield* read(topic)).length, 800)
-      assert.strictEqual((yield* read(parking)).length, 100)
+      assert.strictEqual((yield* read(exhaustedTopic)).length, 100)
     }).pipe(Effect.provide(MemoryClient.layer)),
   )
 

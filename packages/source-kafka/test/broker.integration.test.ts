@@ -220,14 +220,14 @@ describeWithKafka("a source on a broker", (brokers) => {
     Effect.gen(function* () {
       const place = yield* topics("redrive", 2)
       const client = yield* KafkaClient.KafkaClient
-      const parkingTopic = unique("parking")
-      yield* client.createTopic({ name: parkingTopic, partitions: 1 })
+      const exhaustedTopic = unique("exhausted")
+      yield* client.createTopic({ name: exhaustedTopic, partitions: 1 })
       yield* fill(place, [
         ...range(20).map((n) => record(n)),
         ...range(5).map((n) => record(n, booking(100 + n, { leadId: 1 }))),
       ])
       yield* take(25)(source(place))
-      const redrive = { deadLetterTopic: place.dead, parkingTopic, maxAttempts: 2 }
+      const redrive = { deadLetterTopic: place.dead, exhaustedTopic, maxAttempts: 2 }
       const looked = yield* Redrive.run({ ...redrive, dryRun: true })
       const moved = yield* Redrive.run(redrive)
       const again = yield* Redrive.run(redrive)
@@ -235,13 +235,13 @@ describeWithKafka("a source on a broker", (brokers) => {
       // their lead is still unknown; they have been tried twice by then
       yield* take(5)(source(place))
       const last = yield* Redrive.run(redrive)
-      assert.deepStrictEqual([last.letters, last.parked, last.doneBefore], [10, 5, 5])
+      assert.deepStrictEqual([last.letters, last.exhausted, last.doneBefore], [10, 5, 5])
       // a commit is answered a moment before readers see it
-      const parked = yield* Effect.repeat(Stream.runCollect(client.read(parkingTopic)), {
+      const exhausted = yield* Effect.repeat(Stream.runCollect(client.read(exhaustedTopic)), {
         until: ({ length }) => length >= 5,
         times: 30,
       })
-      assert.isTrue(Chunk.every(parked, (one) => DeadLetter.attemptsOf(one) === 2) && parked.length === 5)
+      assert.isTrue(Chunk.every(exhausted, (one) => DeadLetter.attemptsOf(one) === 2) && exhausted.length === 5)
     }).pipe(Effect.provide(layer())),
   )
 })

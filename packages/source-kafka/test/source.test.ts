@@ -102,7 +102,7 @@ describe("a call", () => {
         added: 1_000,
         confirmed: 0,
         deadLettered: 0,
-        parked: 0,
+        inDoubt: 0,
         dropped: 0,
       })
       assert.deepStrictEqual(
@@ -626,7 +626,7 @@ describe("an outage", () => {
     ["HTTP 503", { fault: "http", status: 503, match, every: 1 }],
     ["cut connections", { fault: "cut", match, every: 1 }],
   ] as const) {
-    for (const notFound of ["park", "resend"] as const) {
+    for (const notFound of ["inDoubt", "resend"] as const) {
       it.effect(
         `in which writing ends in ${what} costs a call of each lane, and then a record at a time (${notFound})`,
         () =>
@@ -645,8 +645,8 @@ describe("an outage", () => {
             const calls = (yield* addCalls).map(({ records }) => records)
             assert.deepStrictEqual(calls.slice(0, lanes + trials + 1), [300, 300, 300, 1, 1, 1, 1, 1])
             assert.isBelow(calls.length, count / 300 + 20)
-            assert.strictEqual(done.parked, notFound === "park" ? lanes * 300 + trials : 1)
-            assert.strictEqual(done.parked + done.added, count)
+            assert.strictEqual(done.inDoubt, notFound === "inDoubt" ? lanes * 300 + trials : 1)
+            assert.strictEqual(done.inDoubt + done.added, count)
             assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [done.added, 0])
           }).pipe(Effect.provide(layer())),
       )
@@ -757,31 +757,31 @@ describe("a call without an answer", () => {
     }).pipe(Effect.provide(layer())),
   )
 
-  it.effect("is parked, as a dead letter that says so", () =>
+  it.effect("is in doubt: a dead letter that says so", () =>
     Effect.gen(function* () {
-      const place = yield* topics("parked", 1)
+      const place = yield* topics("in-doubt", 1)
       yield* fill(
         place,
         range(3).map((n) => record(n)),
       )
       yield* faults([never])
       const done = yield* flowing(take(3)(source(place, { onAssign: "write", unknown: { identity } })))
-      assert.deepStrictEqual([done.parked, done.deadLettered], [3, 0])
+      assert.deepStrictEqual([done.inDoubt, done.deadLettered], [3, 0])
       const all = yield* letters(place.dead)
       assert.isTrue(all.every(({ mayBeStored }) => mayBeStored) && all.length === 3)
     }).pipe(Effect.provide(layer())),
   )
 
-  it.effect("is parked whatever the guard allows: it is about records that are bad", () =>
+  it.effect("is a dead letter whatever the guard allows: that is about records that are bad", () =>
     Effect.gen(function* () {
-      const place = yield* topics("parked-many", 1)
+      const place = yield* topics("in-doubt-many", 1)
       yield* fill(
         place,
         range(300).map((n) => record(n)),
       )
       yield* faults([never])
       const done = yield* flowing(take(300)(source(place, { unknown: { visibilityDelay: "10 seconds" } })))
-      assert.strictEqual(done.parked, 300)
+      assert.strictEqual(done.inDoubt, 300)
       assert.deepStrictEqual([(yield* letters(place.dead)).length, (yield* Feed.Feed).committed(0)], [300, 300])
     }).pipe(Effect.provide(layer())),
   )

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import type { Service as Activities } from "../Activities.js"
 import type { Outcome, Result, UnknownPolicy } from "../CustomActivities.js"
 import type { CustomActivity } from "../CustomActivity.js"
-import type { MarketoError } from "../MarketoError.js"
+import type { MarketoError, MarketoRejected } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
 import { count } from "./count.js"
 import * as monotonic from "./monotonic.js"
@@ -22,6 +22,14 @@ export interface Written {
 
 type Items = ReadonlyArray<Item<unknown>>
 
+/** How often records were sent, and the error of the newest call that may have stored them. */
+interface Sent {
+  readonly resent: number
+  readonly doubt: Option.Option<MarketoError>
+}
+
+const unsent: Sent = { resent: 0, doubt: Option.none() }
+
 /** Stored activities that are remembered, so that none is taken for another record that is equal to it. */
 const MAX_CLAIMED = 12_000
 
@@ -33,34 +41,26 @@ const failed = (items: Items, error: MarketoError): Written => ({
   failure: Option.some(error),
 })
 
+const settled = (items: Items, outcome: Outcome): Written => ({
+  outcomes: items.map(() => outcome),
+  failure: Option.none(),
+})
+
 const added = (marketoGUID: string): Outcome => ({ _tag: "Added", marketoGUID, confirmedBy: "readBack" })
 
 const isTimeout = (error: MarketoError) => error._tag === "MarketoRejected" && error.codes.includes("604")
 
-const isTooLarge = (error: MarketoError) => error._tag === "MarketoRejected" && error.codes.includes("413")
+const isTooLarge = (error: MarketoError): error is MarketoRejected =>
+  error._tag === "MarketoRejected" && error.codes.includes("413")
 
 const mayBeExecuted = (error: MarketoError) => "execution" in error && error.execution === "Unknown"
-
-/** Each half in its turn; after a failure the second half is not begun. */
-const halves = (items: Items, write: (half: Items) => Effect.Effect<Written>): Effect.Effect<Written> =>
-  Effect.gen(function* () {
-    const middle = Math.ceil(items.length / 2)
-    const first = yield* write(items.slice(0, middle))
-    const rest = items.slice(middle)
-    const second = Option.match(first.failure, {
-      onNone: () => write(rest),
-      onSome: (e) => Effect.succeed(failed(rest, e)),
-    })
-    const { failure, outcomes } = yield* second
-    return { outcomes: [...first.outcomes, ...outcomes], failure }
-  })
 
 export const make = (
   activities: Activities,
   call: (items: Items, body: Uint8Array) => Effect.Effect<ReadonlyArray<Result>, MarketoError>,
   policy: UnknownPolicy & { readonly maxCalls: number; readonly concurrency: number },
 ): ((items: Items, body: Uint8Array) => Effect.Effect<Written>) => {
-  const { concurrency, identity, maxCalls, minCount = 25, notFound = "park", resends = 3 } = policy
+  const { concurrency, identity, maxCalls, minCount = 25, notFound = "inDoubt", resends = 3 } = policy
   const visibilityDelay = Duration.toMillis(policy.visibilityDelay ?? "2 minutes")
   /**
    * Reading back takes all permits: an answer that is on its way could be for a record that is equal to a missing one. It
@@ -81,10 +81,32 @@ export const make = (
       }),
     ).pipe(gate.withPermits(1))
 
-  const parked = (items: Items, error: MarketoError): Effect.Effect<Written> =>
-    Effect.as(count(Metrics.customActivities, { outcome: "parked" }, items.length), {
-      outcomes: items.map((): Outcome => ({ _tag: "Parked", error })),
-      failure: Option.none(),
+  const inDoubt = (items: Items, error: MarketoError): Effect.Effect<Written> =>
+    Effect.as(
+      count(Metrics.customActivities, { outcome: "inDoubt" }, items.length),
+      settled(items, { _tag: "InDoubt", error }),
+    )
+
+  /** What Marketo refuses for good. If an earlier call may have stored the records, that stays so. */
+  const refused = (items: Items, error: MarketoError, sent: Sent): Effect.Effect<Written> =>
+    Option.match(sent.doubt, {
+      onNone: () => Effect.succeed(failed(items, error)),
+      onSome: (doubt) =>
+        Effect.map(inDoubt(items, doubt), ({ outcomes }) => ({ outcomes, failure: Option.some(error) })),
+    })
+
+  /** Each half in its turn; after a failure the second half is not begun. */
+  const halves = (items: Items, whole: Uint8Array, sent: Sent): Effect.Effect<Written> =>
+    Effect.gen(function* () {
+      const middle = Math.ceil(items.length / 2)
+      const first = yield* write(items.slice(0, middle), whole, sent)
+      const rest = items.slice(middle)
+      const second = Option.match(first.failure, {
+        onNone: () => write(rest, whole, sent),
+        onSome: (error) => refused(rest, error, sent),
+      })
+      const { failure, outcomes } = yield* second
+      return { outcomes: [...first.outcomes, ...outcomes], failure }
     })
 
   /** One look for what is still missing; what went wrong with it may go right at the next. */
@@ -130,14 +152,13 @@ export const make = (
     error: MarketoError,
     isComplete: boolean,
     resent: number,
-  ) => {
-    if (missing.length === 0) return Effect.succeed<Written>({ outcomes: [], failure: Option.none() })
+  ): Effect.Effect<Written> => {
+    if (missing.length === 0) return Effect.succeed({ outcomes: [], failure: Option.none() })
     if (notFound === "fail") return Effect.succeed(failed(missing, error))
-    if (notFound === "park" || !isComplete || resent === resends) return parked(missing, error)
-    if (!isTimeout(error)) return write(missing, whole, resent + 1)
-    return missing.length <= minCount
-      ? parked(missing, error)
-      : halves(missing, (half) => write(half, whole, resent + 1))
+    if (notFound === "inDoubt" || !isComplete || resent === resends) return inDoubt(missing, error)
+    const sent = { resent: resent + 1, doubt: Option.some(error) }
+    if (!isTimeout(error)) return write(missing, whole, sent)
+    return missing.length <= minCount ? inDoubt(missing, error) : halves(missing, whole, sent)
   }
 
   const settle = (items: Items, whole: Uint8Array, error: MarketoError, resent: number): Effect.Effect<Written> =>
@@ -156,18 +177,25 @@ export const make = (
       }
     })
 
+  /** The answer to 413. */
+  const tooLarge = (items: Items, whole: Uint8Array, error: MarketoRejected, sent: Sent): Effect.Effect<Written> => {
+    if (items.length > 1) return halves(items, whole, sent)
+    return Option.match(sent.doubt, {
+      onNone: () => Effect.succeed(settled(items, { _tag: "Invalid", error })),
+      onSome: (doubt) => inDoubt(items, doubt),
+    })
+  }
+
   /** `whole` is the body of the call that they were in at first. */
-  const write = (items: Items, whole: Uint8Array, resent: number): Effect.Effect<Written> =>
+  const write = (items: Items, whole: Uint8Array, sent: Sent): Effect.Effect<Written> =>
     send(items, bodyOf(items, whole)).pipe(
       Effect.map((outcomes): Written => ({ outcomes, failure: Option.none() })),
       Effect.catchAll((error) => {
-        if (isTooLarge(error)) {
-          return items.length === 1 ? parked(items, error) : halves(items, (half) => write(half, whole, resent))
-        }
-        return mayBeExecuted(error) ? settle(items, whole, error, resent) : Effect.succeed(failed(items, error))
+        if (isTooLarge(error)) return tooLarge(items, whole, error, sent)
+        return mayBeExecuted(error) ? settle(items, whole, error, sent.resent) : refused(items, error, sent)
       }),
     )
 
   return (items, body) =>
-    items.length === 0 ? Effect.succeed({ outcomes: [], failure: Option.none() }) : write(items, body, 0)
+    items.length === 0 ? Effect.succeed({ outcomes: [], failure: Option.none() }) : write(items, body, unsent)
 }

@@ -22,7 +22,7 @@ export const make = (topic: string): Counters => {
       added: records("added"),
       confirmed: records("confirmed"),
       deadLettered: records("deadLettered"),
-      parked: records("parked"),
+      inDoubt: records("inDoubt"),
       dropped: records("dropped"),
     },
   }

@@ -102,7 +102,7 @@ const isDead = (entry: Entry): entry is Entry & { readonly outcome: Extract<Outc
 
 const isStored = ({ outcome }: Entry) => outcome?._tag === "Added"
 
-/** Not what is in doubt: that is nothing bad, and the next run would write it again without having parked it. */
+/** Not what is in doubt: that is nothing bad, and the next run would write it again without a dead letter that says so. */
 const isBad = ({ outcome }: Entry) => outcome?._tag === "Dead" && !outcome.cause.mayBeStored
 
 const isUncounted = (entry: Entry): entry is Entry => entry.outcome !== undefined && !entry.isCounted
@@ -115,10 +115,10 @@ const isOutstanding = ({ committed, entries }: Part) =>
 const hasStored = ({ committed, entries }: Part) => entries.findLastIndex(isStored) >= committed
 
 const progressOf = (entries: ReadonlyArray<Entry>): Progress => {
-  const counts = { added: 0, confirmed: 0, deadLettered: 0, parked: 0, dropped: 0 }
+  const counts = { added: 0, confirmed: 0, deadLettered: 0, inDoubt: 0, dropped: 0 }
   for (const { outcome } of entries) {
     if (outcome?._tag === "Added") counts[outcome.confirmedBy === "answer" ? "added" : "confirmed"]++
-    else if (outcome?._tag === "Dead") counts[outcome.cause.mayBeStored ? "parked" : "deadLettered"]++
+    else if (outcome?._tag === "Dead") counts[outcome.cause.mayBeStored ? "inDoubt" : "deadLettered"]++
     else counts.dropped++
   }
   return { records: entries.length, ...counts }
@@ -339,7 +339,8 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     if (causes.isAboutRecords(error)) {
       breaker.answered()
       if (others.length > 0) return writeHalves(entries)
-      if (only !== undefined) conclude(only, { _tag: "Dead", cause: causes.ofError(error, false) })
+      // an earlier call may have stored one that was sent again
+      if (only !== undefined) conclude(only, { _tag: "Dead", cause: causes.ofError(error, only.resent > 0) })
       return Effect.void
     }
     return outage.passes(error)
