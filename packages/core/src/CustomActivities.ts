@@ -313,13 +313,6 @@ const withOutcomes = <I>(
   return settled
 }
 
-/** Of calls that failed side by side: one that may have been executed says so for all. */
-const graver = (error: MarketoError, before: Option.Option<MarketoError>): MarketoError =>
-  Option.getOrElse(
-    Option.filter(before, (earlier) => "execution" in earlier && earlier.execution === "Unknown"),
-    () => error,
-  )
-
 type Item<I> = writeBatches.Item<I>
 
 /**
@@ -417,7 +410,7 @@ export const make = (options: {
                 const items = entries.filter(writeBatches.isItem)
                 const written = yield* write(items, body)
                 if (Option.isSome(written.failure)) {
-                  failure = Option.some(graver(written.failure.value, failure))
+                  failure = written.failure
                   yield* Deferred.succeed(stop, undefined)
                 }
                 const settled = withOutcomes(entries, written.outcomes)

@@ -74,11 +74,18 @@ export const make = (
     if (claimed.size > MAX_CLAIMED) for (const oldest of claimed) return claimed.delete(oldest)
   }
 
-  const send = (items: Items, body: Uint8Array): Effect.Effect<ReadonlyArray<Result>, MarketoError> =>
-    Effect.tap(call(items, body), (results) =>
-      Effect.sync(() => {
-        for (const result of results) if (result._tag === "Added") claim(result.marketoGUID)
-      }),
+  /** What ended the writing: after it nothing is sent. */
+  let ended = Option.none<MarketoError>()
+
+  /** None where it was not sent, because the writing has ended meanwhile. */
+  const send = (items: Items, body: Uint8Array): Effect.Effect<Option.Option<ReadonlyArray<Result>>, MarketoError> =>
+    Effect.suspend(() =>
+      Option.isSome(ended)
+        ? Effect.succeedNone
+        : Effect.map(call(items, body), (results) => {
+            for (const result of results) if (result._tag === "Added") claim(result.marketoGUID)
+            return Option.some(results)
+          }),
     ).pipe(gate.withPermits(1))
 
   const inDoubt = (items: Items, error: MarketoError): Effect.Effect<Written> =>
@@ -166,7 +173,15 @@ export const make = (
       yield* Effect.logWarning("adding custom activities ended without an answer, reading back").pipe(
         Effect.annotateLogs({ records: items.length, error: error.message }),
       )
-      const { guids, isComplete } = yield* gate.withPermits(concurrency)(find(items))
+      const { guids, isComplete } = yield* find(items).pipe(
+        Effect.tap(({ guids }) =>
+          Effect.sync(() => {
+            // while nothing is in flight, so that no call that waits goes out after it
+            if (notFound === "fail" && !guids.every(Option.isSome)) ended = Option.some(error)
+          }),
+        ),
+        gate.withPermits(concurrency),
+      )
       const missing = items.filter((_, i) => Option.isNone(guids[i] ?? Option.none()))
       yield* count(Metrics.customActivities, { outcome: "added" }, items.length - missing.length)
       const { failure, outcomes } = yield* settleMissing(missing, whole, error, isComplete, resent)
@@ -189,7 +204,12 @@ export const make = (
   /** `whole` is the body of the call that they were in at first. */
   const write = (items: Items, whole: Uint8Array, sent: Sent): Effect.Effect<Written> =>
     send(items, bodyOf(items, whole)).pipe(
-      Effect.map((outcomes): Written => ({ outcomes, failure: Option.none() })),
+      Effect.flatMap(
+        Option.match({
+          onNone: () => refused(items, Option.getOrThrow(ended), sent),
+          onSome: (outcomes) => Effect.succeed<Written>({ outcomes, failure: Option.none() }),
+        }),
+      ),
       Effect.catchAll((error) => {
         if (isTooLarge(error)) return tooLarge(items, whole, error, sent)
         return mayBeExecuted(error) ? settle(items, whole, error, sent.resent) : refused(items, error, sent)
