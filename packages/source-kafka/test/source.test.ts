@@ -662,7 +662,7 @@ describe("an outage", () => {
       )
       yield* faults([{ fault: "http", status: 429, match, every: 1, times: 60 }])
       const done = yield* flowing(take(1_500)(source(place, { onAssign: "write" })))
-      assert.deepStrictEqual([done.added, done.parked], [1_500, 0])
+      assert.deepStrictEqual([done.added, done.inDoubt], [1_500, 0])
       assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [1_500, 0])
     }).pipe(Effect.provide(layer())),
   )
