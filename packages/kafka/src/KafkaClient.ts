@@ -50,10 +50,21 @@ export interface ConsumerOptions {
   /** Members of one group share the partitions. Needs the ACL Read on the group and on the topic. */
   readonly groupId: string
   /**
-   * Where a group without a committed offset begins, and one whose offset the topic no longer keeps. With `"latest"`, what
-   * is written before the first commit may be passed over. Default: `"earliest"`.
+   * Where a group without a committed offset begins, and a partition that ends before the committed offset. With `"latest"`,
+   * records that are written before the first commit may be skipped. Default: `"earliest"`.
    */
   readonly from?: "earliest" | "latest" | undefined
+  /**
+   * What to do when a partition does not have the next offset to read. Retention, or a request, has removed records before they
+   * were read; then reading can go on at the first record that is left. Or the topic was made anew, or has lost its end; then it
+   * can go on where `from` says. (A topic that was made anew and is longer than the committed offset looks like the old one.)
+   *
+   * `"continue"` logs an error with topic, partition and the number of missing offsets, counts them in the metric
+   * `kafka_consumer_gap_offsets_total`, and reads on. `"fail"` does the same, but ends the stream with `OffsetOutOfRange` and
+   * leaves the committed offset alone. Default: `"continue"`, because the records are gone either way, and a reader that has
+   * stopped may lose more to retention.
+   */
+  readonly onGap?: "continue" | "fail" | undefined
   /**
    * A member that is silent for this long is expelled. Brokers accept 6 seconds to 30 minutes, unless they are set up
    * otherwise. Default: 30 seconds.

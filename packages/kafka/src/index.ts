@@ -12,6 +12,8 @@ export * as KafkajsOptions from "./KafkajsOptions.js"
 export * as KafkaRecord from "./KafkaRecord.js"
 /** The service in memory, for tests. */
 export * as MemoryClient from "./MemoryClient.js"
+/** What can be measured. */
+export * as Metrics from "./Metrics.js"
 /** The records that a member of a consumer group works on. */
 export * as PartitionBatch from "./PartitionBatch.js"
 /** Which partition a key belongs to. */

@@ -3,9 +3,10 @@ import type { KafkaError, PartitionBatch } from "@effect-marketo/kafka"
 import { Duration, Effect, Fiber, Option, TestClock } from "effect"
 import type { EachBatchPayload, IHeaders } from "kafkajs"
 import * as Assignment from "../src/internal/kafkajs/consumerAssignment.js"
+import * as Gate from "../src/internal/kafkajs/consumerGate.js"
 import * as Membership from "../src/internal/kafkajs/consumerMembership.js"
 
-// what a real group does once in months: joins that cross each other, coordinators that move, members that forget a claim
+// what a real group does once in months: coordinators that move, joins that fail half-way, members that forget a claim
 
 const coordinatorMoved = Object.assign(new Error("not the coordinator"), { type: "NOT_COORDINATOR_FOR_GROUP" })
 const connectionClosed = Object.assign(new Error("closed"), { name: "KafkaJSConnectionClosedError", retriable: true })
@@ -23,9 +24,12 @@ const nanoseconds = "1700000000000000000"
 /** Kafka takes it; the types of kafkajs do not say so. */
 const withoutValue = { trace: null } as unknown as IHeaders
 
+const maxWait = 500
+
 const setupWith = (sessionTimeout: Duration.Duration) =>
   Effect.gen(function* () {
     const offered: Array<PartitionBatch.PartitionBatch> = []
+    const withdrawn: Array<number> = []
     const failures: Array<KafkaError.KafkaError> = []
     const direct: Array<string> = []
     let heartbeat = async (): Promise<void> => membership.confirmed(generation)
@@ -33,6 +37,7 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
     let elsewhere = (): Promise<void> => Promise.resolve()
     const clock = yield* Effect.clock
     let generation = 6
+    let isJoinSent = false
     let answerJoin: (memberId: string) => void = () => {}
     let refuseJoin = () => {}
     const coordinator: Membership.Coordinator = {
@@ -46,6 +51,7 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       },
       joinGroup: () =>
         new Promise((resolve, reject) => {
+          isJoinSent = true
           answerJoin = (memberId) => resolve({ generationId: generation, memberId })
           refuseJoin = () => reject(connectionClosed)
         }),
@@ -65,9 +71,10 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       rebalanceTimeout: Duration.seconds(150),
       membership,
       offer: (batch) => offered.push(batch),
+      withdraw: (partition) => withdrawn.push(partition),
       fail: (error) => failures.push(error),
     })
-    const paused = new Set<number>()
+    const gate = Gate.make({ assignment, membership, maxWait, onOutOfRange: () => Promise.resolve(true) })
     /** From where kafkajs reads on in each partition. */
     const positions = new Map<number, number>()
     const payload = (partition: number, from = positions.get(partition) ?? 10): EachBatchPayload => ({
@@ -92,70 +99,101 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       resolveOffset: (offset) => {
         positions.set(partition, 1 + Number(offset))
       },
-      heartbeat: () => heartbeat(),
-      pause: () => {
-        paused.add(partition)
-        return () => paused.delete(partition)
-      },
+      heartbeat: () => gate.heartbeat(() => heartbeat()) as Promise<void>,
+      pause: () => () => {},
       commitOffsetsIfNecessary: (offsets) => commit(offsets?.topics),
       uncommittedOffsets: () => ({ topics: [] }),
       isRunning: () => true,
       isStale: () => false,
     })
-    /** How the handler of kafkajs ends. */
-    const handle = (partition: number, from?: number): Promise<unknown> =>
-      assignment.eachBatch(payload(partition, from)).then(
-        () => "done",
-        (error: unknown) => error,
-      )
-    /** Gives the member a batch, with how its handler ends. */
+    const handle = (partition: number, from?: number): Promise<void> => assignment.eachBatch(payload(partition, from))
+    /** Gives the member a batch. */
     const give = (partition: number) => {
-      const handled = handle(partition)
+      const before = offered.length
+      void handle(partition)
       const batch = offered.at(-1)
-      if (batch === undefined) throw new Error("no batch was offered")
-      return [batch, handled] as const
+      if (batch === undefined || offered.length === before) throw new Error("no batch was offered")
+      return batch
     }
+    /** What a fetch of these partitions ends with: those that a broker is asked for, or an error. */
+    const fetching = async (...partitions: ReadonlyArray<number>): Promise<unknown> => {
+      const asked: Array<number> = []
+      const topics = [{ topic: "t", partitions: partitions.map((partition) => ({ partition, fetchOffset: "0" })) }]
+      try {
+        await gate.fetch({ topics }, async (request) => {
+          for (const { partitions } of request.topics) asked.push(...partitions.map(({ partition }) => partition))
+          return { responses: [] }
+        })
+        return asked
+      } catch (error) {
+        return error
+      }
+    }
+    const fetch = (...partitions: ReadonlyArray<number>) => Effect.promise(() => fetching(...partitions))
+    const fetchUnanswered = (partition: number) =>
+      gate.fetch(
+        { topics: [{ topic: "t", partitions: [{ partition, fetchOffset: "0" }] }] },
+        () => new Promise(() => {}),
+      )
     let request: Promise<unknown> | undefined
     const joinBegins = () => {
-      request = watched.joinGroup({})
+      isJoinSent = false
+      request = assignment.whenDrained(() => watched.joinGroup({}))
     }
+    const joinIsSent = Effect.repeat(settled, { until: () => isJoinSent })
     /** The request that follows does not come: kafkajs asks for metadata in between, which may fail. */
-    const joinIsAnswered = Effect.promise(async () => {
-      generation += 1
-      answerJoin("a")
-      await request
-      request = undefined
-    })
-    const joinFails = Effect.promise(async () => {
-      refuseJoin()
-      await request?.catch(() => {})
-      request = undefined
-    })
-    const join = (memberId: string, partitions: ReadonlyArray<number>, generations = 1) =>
+    const joinIsAnswered = Effect.zipRight(
+      joinIsSent,
       Effect.promise(async () => {
-        if (request === undefined) joinBegins()
-        generation += generations
-        answerJoin(memberId)
+        generation += 1
+        answerJoin("a")
         await request
         request = undefined
-        await watched.syncGroup({})
-        assignment.joined(partitions)
+      }),
+    )
+    const joinFails = Effect.zipRight(
+      joinIsSent,
+      Effect.promise(async () => {
+        refuseJoin()
+        await request?.catch(() => {})
+        request = undefined
+      }),
+    )
+    const join = (memberId: string, partitions: ReadonlyArray<number>, generations = 1) =>
+      Effect.suspend(() => {
+        if (request === undefined) joinBegins()
+        return Effect.zipRight(
+          joinIsSent,
+          Effect.promise(async () => {
+            generation += generations
+            answerJoin(memberId)
+            await request
+            request = undefined
+            await watched.syncGroup({})
+            assignment.joined(partitions)
+          }),
+        )
       })
     const workWhole = (partition: number) =>
       Effect.gen(function* () {
-        const [batch, handled] = give(partition)
+        const batch = give(partition)
         batch.claim(2)
         assert.isTrue(yield* batch.commit(2))
-        assert.strictEqual(yield* Effect.promise(() => handled), "done")
+        assert.isFalse(assignment.isHeld(partition))
         return batch.first
       })
     return {
       ...assignment,
+      heartbeat: gate.heartbeat,
       offered,
+      withdrawn,
       handle,
       give,
-      paused,
+      fetch,
+      fetching,
+      fetchUnanswered,
       joinBegins,
+      isJoinSent: () => isJoinSent,
       joinIsAnswered,
       joinFails,
       join,
@@ -177,19 +215,18 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
 
 const setup = setupWith(Duration.seconds(30))
 
-describe("what a member has in hand", () => {
-  it.effect("a time that no date can have, or a header without a value, keeps nobody from reading its record", () =>
+describe("a batch that a member holds", () => {
+  it.effect("is read although a timestamp is beyond all dates, or a header has no value", () =>
     Effect.gen(function* () {
       const { give, join } = yield* setup
       yield* join("m", [0])
-      const [batch, handled] = give(0)
+      const batch = give(0)
       batch.claim(1)
       assert.isTrue(yield* batch.commit(1))
       assert.strictEqual(batch.at(1).timestamp.epochMillis, 8.64e15)
-      assert.deepStrictEqual(batch.at(1).headers, { trace: [new Uint8Array()] })
+      assert.deepStrictEqual(batch.at(1).headers.trace, [new Uint8Array()])
       batch.claim(2)
       assert.isTrue(yield* batch.commit(2))
-      assert.strictEqual(yield* Effect.promise(() => handled), "done")
     }),
   )
 
@@ -201,7 +238,7 @@ describe("what a member has in hand", () => {
       assert.isFalse(yield* member.workWhole(0))
       yield* member.join("a", [0])
       assert.isFalse(yield* member.workWhole(0))
-      // a generation was missed in between: somebody may have had it
+      // a generation was missed in between: another member may have had it
       yield* member.join("a", [0], 2)
       assert.isTrue(yield* member.workWhole(0))
       // it was expelled
@@ -213,15 +250,12 @@ describe("what a member has in hand", () => {
     }),
   )
 
-  it.effect("is kept when a member joins again a group that stays as it is", () =>
+  it.effect("is not first after a join of a group that stays as it is", () =>
     Effect.gen(function* () {
       const member = yield* setup
       yield* member.join("a", [0])
-      const [batch, handled] = member.give(0)
-      batch.claim(2)
+      yield* member.workWhole(0)
       yield* member.join("a", [0], 0)
-      assert.isTrue(yield* batch.commit(2))
-      assert.strictEqual(yield* Effect.promise(() => handled), "done")
       assert.isFalse(yield* member.workWhole(0))
     }),
   )
@@ -238,18 +272,44 @@ describe("what a member has in hand", () => {
     }),
   )
 
-  it.effect("is not read again meanwhile, from whichever broker", () =>
+  it.effect("keeps its partition from being fetched, and no other", () =>
     Effect.gen(function* () {
       const member = yield* setup
       yield* member.join("a", [0, 1])
-      const [batch] = member.give(0)
-      member.give(1)
-      assert.deepStrictEqual([...member.paused], [0, 1])
+      assert.deepStrictEqual(yield* member.fetch(0, 1), [0, 1])
+      const batch = member.give(0)
+      assert.deepStrictEqual(yield* member.fetch(0, 1), [1])
       batch.claim(2)
+      yield* batch.commit(1)
+      assert.deepStrictEqual(yield* member.fetch(0, 1), [1])
       yield* batch.commit(2)
-      assert.deepStrictEqual([...member.paused], [1])
+      assert.deepStrictEqual(yield* member.fetch(0, 1), [0, 1])
+    }),
+  )
+
+  it.effect("lets kafkajs go on as soon as it is settled, when all partitions have waited", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
       yield* member.join("a", [0])
-      assert.deepStrictEqual([...member.paused], [])
+      const batch = member.give(0)
+      batch.claim(2)
+      const began = performance.now()
+      const waiting = member.fetching(0)
+      yield* batch.commit(2)
+      assert.deepStrictEqual(yield* Effect.promise(() => waiting), [])
+      assert.isBelow(performance.now() - began, maxWait)
+      assert.deepStrictEqual(yield* member.fetch(0), [0])
+    }),
+  )
+
+  it.effect("is withdrawn from a reader that has not taken it, when its partition is lost", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      yield* member.join("a", [0, 1])
+      member.give(0)
+      assert.deepStrictEqual(member.withdrawn, [])
+      yield* member.join("a", [1])
+      assert.deepStrictEqual(member.withdrawn, [0])
     }),
   )
 
@@ -257,40 +317,63 @@ describe("what a member has in hand", () => {
     Effect.gen(function* () {
       const member = yield* setup
       yield* member.join("a", [0])
-      const [part, handled] = member.give(0)
+      const part = member.give(0)
       part.claim(1)
       assert.isTrue(yield* part.commit(1))
       member.onHeartbeat(() => Promise.reject(coordinatorMoved))
       yield* member.beat
-      assert.strictEqual(yield* Effect.promise(() => handled), coordinatorMoved)
+      assert.strictEqual(yield* member.fetch(0), coordinatorMoved)
       yield* member.join("a", [0])
       member.onHeartbeat(() => Promise.resolve())
       assert.isTrue(yield* member.workWhole(0))
-      const [released, ended] = member.give(0)
+      const released = member.give(0)
       assert.isFalse(released.first)
       released.claim(2)
       yield* released.release
       member.onHeartbeat(() => Promise.reject(coordinatorMoved))
       yield* member.beat
-      yield* Effect.promise(() => ended)
       yield* member.join("a", [0])
       assert.isTrue(yield* member.workWhole(0))
     }),
   )
 
-  it.effect("is lost when kafkajs has joined again beside the work, and the partition went elsewhere", () =>
+  it.effect("keeps kafkajs from joining or leaving while records are claimed, whoever asked for it", () =>
     Effect.gen(function* () {
       const member = yield* setup
       yield* member.join("a", [0, 1])
-      const [gone, handled] = member.give(0)
-      const [kept] = member.give(1)
-      assert.isTrue(gone.claim(2))
-      assert.isTrue(kept.claim(1))
-      yield* member.join("a", [1])
-      assert.isFalse(yield* gone.commit(2))
-      assert.strictEqual(yield* Effect.promise(() => handled), "done")
-      assert.isTrue(kept.claim(2))
-      assert.isTrue(yield* kept.commit(2))
+      const claimed = member.give(0)
+      const unclaimed = member.give(1)
+      assert.isTrue(claimed.claim(1))
+      member.joinBegins()
+      assert.isFalse(claimed.claim(2))
+      assert.isFalse(unclaimed.claim(1))
+      assert.isFalse(member.isHeld(1))
+      yield* settled
+      assert.isFalse(member.isJoinSent())
+      assert.isTrue(yield* claimed.commit(1))
+      yield* member.join("a", [0])
+      // committed and kept: no other member has had it
+      assert.isTrue(yield* member.workWhole(0))
+      assert.isFalse(yield* member.workWhole(0))
+    }),
+  )
+
+  it.effect("is not waited for longer than a rebalance may take", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      yield* member.join("a", [0])
+      const batch = member.give(0)
+      batch.claim(1)
+      member.joinBegins()
+      yield* TestClock.adjust("149 seconds")
+      yield* member.beat
+      assert.isTrue(member.isHeld(0))
+      yield* TestClock.adjust("2 seconds")
+      yield* member.beat
+      assert.isFalse(member.isHeld(0))
+      yield* member.join("a", [0])
+      assert.isFalse(yield* batch.commit(1))
+      assert.isTrue(yield* member.workWhole(0))
     }),
   )
 
@@ -299,7 +382,7 @@ describe("what a member has in hand", () => {
       const member = yield* setup
       yield* member.join("a", [0, 1])
       yield* member.join("a", [1])
-      assert.strictEqual(yield* Effect.promise(() => member.handle(0)), "done")
+      yield* Effect.promise(() => member.handle(0))
       assert.strictEqual(member.offered.length, 0)
     }),
   )
@@ -308,7 +391,7 @@ describe("what a member has in hand", () => {
     Effect.gen(function* () {
       const member = yield* setup
       yield* member.join("a", [0])
-      const [batch, handled] = member.give(0)
+      const batch = member.give(0)
       batch.claim(1)
       member.onCommit(() => Promise.reject(coordinatorMoved))
       const committing = yield* Effect.fork(batch.commit(1))
@@ -320,7 +403,7 @@ describe("what a member has in hand", () => {
       assert.isTrue(yield* Fiber.join(committing))
       assert.deepStrictEqual(member.direct, ["commit as a/7"])
       assert.isFalse(batch.claim(2))
-      assert.strictEqual(yield* Effect.promise(() => handled), coordinatorMoved)
+      assert.strictEqual(yield* member.fetch(0), coordinatorMoved)
     }),
   )
 
@@ -337,7 +420,7 @@ describe("what a member has in hand", () => {
           return Promise.reject(answer)
         })
         yield* member.join("a", [0])
-        const [batch, handled] = member.give(0)
+        const batch = member.give(0)
         batch.claim(1)
         for (let n = 1; n <= times; n++) {
           yield* member.beat
@@ -350,7 +433,7 @@ describe("what a member has in hand", () => {
         }
         assert.isFalse(batch.claim(2))
         assert.isTrue(yield* batch.commit(1))
-        assert.include(yield* Effect.promise(() => handled), { type: "NOT_COORDINATOR_FOR_GROUP" })
+        assert.include(yield* member.fetch(0), { type: "NOT_COORDINATOR_FOR_GROUP" })
         yield* member.join("a", [0])
         member.give(0)
         yield* member.beat
@@ -360,11 +443,11 @@ describe("what a member has in hand", () => {
     )
   }
 
-  it.effect("one connection that is lost asks nobody to join again", () =>
+  it.effect("one connection that is lost makes kafkajs join no more than before", () =>
     Effect.gen(function* () {
       const member = yield* setup
       yield* member.join("a", [0])
-      const [batch] = member.give(0)
+      const batch = member.give(0)
       for (let n = 0; n < 5; n++) {
         member.onHeartbeat(() => Promise.reject(connectionClosed))
         yield* member.beat
@@ -382,13 +465,23 @@ describe("what a member has in hand", () => {
       const member = yield* setup
       yield* member.join("a", [0])
       member.joinBegins()
-      const handled = member.handle(0)
-      yield* settled
+      assert.deepStrictEqual(yield* member.fetch(0), [])
+      yield* Effect.promise(() => member.handle(0))
       yield* member.join("a", [0])
-      assert.strictEqual(yield* Effect.promise(() => handled), "done")
       assert.strictEqual(member.offered.length, 0)
-      member.handle(0)
-      assert.strictEqual(member.offered.length, 1)
+      assert.deepStrictEqual(yield* member.fetch(0), [0])
+      member.give(0)
+    }),
+  )
+
+  it.effect("is not what a broker was asked for before a join: such a fetch ends when the join begins", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      yield* member.join("a", [0])
+      const fetching = member.fetchUnanswered(0)
+      member.joinBegins()
+      assert.deepStrictEqual(yield* Effect.promise(() => fetching), { responses: [] })
+      yield* member.join("a", [0])
     }),
   )
 
@@ -403,7 +496,8 @@ describe("what a member has in hand", () => {
         yield* member.join("a", [0])
         member.onHeartbeat(answer)
         yield* TestClock.adjust("16 seconds")
-        assert.include(yield* Effect.promise(() => member.handle(0)), { type: outcome })
+        yield* Effect.promise(() => member.handle(0))
+        assert.include(yield* member.fetch(0), { type: outcome })
         assert.strictEqual(member.offered.length, 0)
       }),
     )
@@ -415,8 +509,7 @@ describe("what a member has in hand", () => {
       yield* member.join("a", [0])
       member.onHeartbeat(() => Promise.reject(connectionClosed))
       yield* TestClock.adjust("16 seconds")
-      member.handle(0)
-      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 200)))
+      yield* Effect.promise(() => member.handle(0))
       assert.deepStrictEqual(member.direct, ["heartbeat as a/7"])
       assert.strictEqual(member.offered.length, 1)
     }),
@@ -429,113 +522,48 @@ describe("what a member has in hand", () => {
       member.onHeartbeat(() => Promise.reject(connectionClosed))
       member.onElsewhere(() => Promise.reject(connectionClosed))
       yield* Effect.sleep("200 millis")
-      assert.strictEqual(yield* Effect.promise(() => member.handle(0)), "done")
+      yield* Effect.promise(() => member.handle(0))
       assert.isTrue(member.failures[0]?.isRetryable)
       assert.strictEqual(member.offered.length, 0)
     }),
   )
 
-  it.effect("is not what was committed while it was read beside; where records are gone it is", () =>
+  it.effect("is not what was committed while it was read beside, and after a gap it is", () =>
     Effect.gen(function* () {
       const member = yield* setup
       yield* member.join("a", [0])
       yield* member.workWhole(0)
-      assert.strictEqual(yield* Effect.promise(() => member.handle(0, 10)), "done")
+      for (let n = 0; n < 3; n++) yield* Effect.promise(() => member.handle(0, 10))
       assert.strictEqual(member.offered.length, 1)
-      member.handle(0, 5)
+      member.moveTo(0, 5n)
+      yield* Effect.promise(() => member.handle(0, 5))
       assert.strictEqual(member.offered.length, 2)
     }),
   )
 
-  it.effect("is committed in the generation that a join beside the work ends in", () =>
+  it.effect("is committed in the old generation when kafkajs has given up to join, which it has to do again", () =>
     Effect.gen(function* () {
       const member = yield* setup
       yield* member.join("a", [0])
-      const [batch] = member.give(0)
-      batch.claim(2)
-      let commits = 0
-      member.onCommit(() => {
-        commits += 1
-        return Promise.resolve()
-      })
-      member.joinBegins()
-      const committing = yield* Effect.fork(batch.commit(2))
-      yield* settled
-      assert.strictEqual(commits, 0)
-      yield* member.join("a", [0])
-      assert.isTrue(yield* Fiber.join(committing))
-      assert.strictEqual(commits, 1)
-      assert.deepStrictEqual(member.direct, [])
-    }),
-  )
-
-  for (const [when, steps] of [
-    ["before", ["refuse", "join"]],
-    ["after", ["join", "refuse"]],
-  ] as const) {
-    it.effect(
-      `is committed again when it was refused ${when} the end of a join, unless its partition went elsewhere`,
-      () =>
-        Effect.gen(function* () {
-          const member = yield* setup
-          yield* member.join("a", [0, 1])
-          const refusals: Array<() => void> = []
-          member.onCommit(() => new Promise((_, reject) => refusals.push(() => reject(expelled))))
-          const [kept] = member.give(0)
-          const [gone] = member.give(1)
-          kept.claim(2)
-          gone.claim(2)
-          const committing = yield* Effect.fork(
-            Effect.all([kept.commit(2), gone.commit(2)], { concurrency: "unbounded" }),
-          )
-          yield* settled
-          member.onCommit(() => Promise.resolve())
-          member.joinBegins()
-          const perform = {
-            refuse: Effect.sync(() => {
-              for (const refuse of refusals) refuse()
-            }),
-            join: member.join("a", [0]),
-          }
-          for (const step of steps) {
-            yield* perform[step]
-            yield* settled
-          }
-          assert.deepStrictEqual(yield* Fiber.join(committing), [true, false])
-          assert.deepStrictEqual(member.failures, [])
-        }),
-    )
-  }
-
-  it.effect("is committed in the old generation when kafkajs has given up to join, and a refusal is heard again", () =>
-    Effect.gen(function* () {
-      const member = yield* setup
-      yield* member.join("a", [0])
-      const [batch, handled] = member.give(0)
+      const batch = member.give(0)
       batch.claim(1)
       member.joinBegins()
-      const committing = yield* Effect.fork(batch.commit(1))
-      yield* settled
-      assert.isTrue(Option.isNone(yield* Fiber.poll(committing)))
+      assert.isTrue(yield* batch.commit(1))
       yield* member.joinFails
-      assert.isTrue(yield* Fiber.join(committing))
-      assert.isTrue(batch.claim(2))
-      member.onCommit(() => Promise.reject(expelled))
-      assert.isFalse(yield* batch.commit(2))
-      assert.strictEqual(yield* Effect.promise(() => handled), expelled)
+      assert.include(yield* member.fetch(0), { type: "NOT_COORDINATOR_FOR_GROUP" })
+      yield* member.join("a", [0])
+      yield* member.workWhole(0)
     }),
   )
 
-  it.live("hears refusals again when a join has failed between its two requests", () =>
+  it.live("kafkajs has to join again when a join has failed between its two requests", () =>
     Effect.gen(function* () {
       const member = yield* setupWith(Duration.millis(300))
       yield* member.join("a", [0])
-      const [batch] = member.give(0)
-      batch.claim(1)
       member.joinBegins()
       yield* member.joinIsAnswered
-      member.onHeartbeat(() => Promise.reject(expelled))
-      yield* Effect.repeat(member.beat, { until: () => !batch.claim(2) })
+      assert.deepStrictEqual(yield* member.fetch(0), [])
+      assert.include(yield* member.fetch(0), { type: "NOT_COORDINATOR_FOR_GROUP" })
     }),
   )
 
@@ -543,7 +571,7 @@ describe("what a member has in hand", () => {
     Effect.gen(function* () {
       const member = yield* setup
       yield* member.join("a", [0])
-      const [batch, handled] = member.give(0)
+      const batch = member.give(0)
       batch.claim(2)
       let answer = () => {}
       member.onCommit(
@@ -558,46 +586,49 @@ describe("what a member has in hand", () => {
       yield* settled
       answer()
       yield* Fiber.join(interrupting)
-      assert.strictEqual(yield* Effect.promise(() => handled), "done")
+      assert.isFalse(member.isHeld(0))
       member.onCommit(() => Promise.resolve())
       assert.isFalse(yield* member.workWhole(0))
     }),
   )
 
-  for (const [what, answer] of [
-    ["a refusal", expelled],
-    ["a connection that was closed", connectionClosed],
-  ] as const) {
-    it.effect(`sends no heartbeat while kafkajs joins, and does not hear of ${what} from before`, () =>
-      Effect.gen(function* () {
-        const member = yield* setup
-        yield* member.join("a", [0])
-        const [batch] = member.give(0)
-        let refuse = () => {}
-        let beats = 0
-        member.onHeartbeat(() => {
-          beats += 1
-          return new Promise((_, reject) => {
-            refuse = () => reject(answer)
-          })
-        })
-        const beating = yield* Effect.fork(member.beat)
-        yield* settled
-        member.joinBegins()
-        const waiting = yield* Effect.fork(member.beat)
-        yield* settled
-        assert.strictEqual(beats, 1)
-        yield* Fiber.interrupt(waiting)
-        yield* member.join("a", [0])
-        refuse()
-        yield* Fiber.join(beating)
-        assert.isTrue(batch.claim(1))
-        member.onHeartbeat(() => Promise.resolve())
-        yield* member.beat
-        assert.deepStrictEqual(member.direct, [])
-      }),
-    )
-  }
+  it.effect("is held while heartbeats go on, until kafkajs may join", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      yield* member.join("a", [0])
+      const batch = member.give(0)
+      batch.claim(2)
+      let beats = 0
+      member.onHeartbeat(() => {
+        beats += 1
+        return Promise.resolve()
+      })
+      yield* member.beat
+      member.joinBegins()
+      yield* member.beat
+      assert.strictEqual(beats, 2)
+      yield* batch.commit(2)
+      yield* Effect.repeat(settled, { until: member.isJoinSent })
+      yield* Effect.promise(() => member.heartbeat(() => Promise.reject(expelled)))
+      yield* member.join("a", [0])
+      assert.isFalse(yield* member.workWhole(0))
+    }),
+  )
+
+  it.effect("does not let kafkajs wait for a coordinator that is silent once it must join another", () =>
+    Effect.gen(function* () {
+      const member = yield* setup
+      yield* member.join("a", [0])
+      member.give(0).claim(1)
+      const waiting = member.heartbeat(silent)
+      member.onHeartbeat(() => Promise.reject(coordinatorMoved))
+      yield* member.beat
+      assert.strictEqual(
+        yield* Effect.flip(Effect.tryPromise({ try: () => waiting, catch: (e) => e })),
+        coordinatorMoved,
+      )
+    }),
+  )
 
   it.effect("ends the member when no heartbeat was answered for a session", () =>
     Effect.gen(function* () {
@@ -640,7 +671,7 @@ describe("what a member has in hand", () => {
       Effect.gen(function* () {
         const member = yield* setupWith(Duration.millis(500))
         yield* member.join("a", [0])
-        const [batch] = member.give(0)
+        const batch = member.give(0)
         batch.claim(2)
         const began = Date.now()
         const sent: Array<number> = []
@@ -661,14 +692,14 @@ describe("what a member has in hand", () => {
     Effect.gen(function* () {
       const member = yield* setup
       yield* member.join("a", [0])
-      const [batch, handled] = member.give(0)
+      const batch = member.give(0)
       batch.claim(2)
       const draining = yield* Effect.fork(member.drain)
       yield* TestClock.adjust("149 seconds")
       assert.isTrue(Option.isNone(yield* Fiber.poll(draining)))
       yield* TestClock.adjust("2 seconds")
       yield* Fiber.join(draining)
-      assert.strictEqual(yield* Effect.promise(() => handled), "done")
+      assert.isFalse(member.isHeld(0))
       assert.isFalse(yield* batch.commit(2))
     }),
   )

@@ -20,6 +20,7 @@ const sinkReasons: Readonly<Record<Reason, SinkError["reason"]>> = {
   RecordTooLarge: "RecordRejected",
   RecordRejected: "RecordRejected",
   UnknownTopic: "Unavailable",
+  OffsetOutOfRange: "Unavailable",
   Misconfigured: "Unavailable",
 }
 

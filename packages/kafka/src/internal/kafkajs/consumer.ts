@@ -4,13 +4,12 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { ConsumerOptions, Service } from "../../KafkaClient.js"
 import { KafkaError } from "../../KafkaError.js"
-import type { PartitionBatch } from "../../PartitionBatch.js"
+import * as Inbox from "../inbox.js"
 import type { Connection } from "./connection.js"
 import * as Member from "./consumerMember.js"
 
@@ -26,9 +25,8 @@ const refuse = (options: ConsumerOptions, problem: string) =>
     description: `cannot consume topic "${options.topic}" as group "${options.groupId}": ${problem}`,
   })
 
-/** What can be wrong before anything is asked of a broker. */
-const check = (options: ConsumerOptions): Effect.Effect<Omit<Member.Settings, "partitions">, KafkaError> => {
-  const { from = "earliest", groupId, topic } = options
+const checkOptions = (options: ConsumerOptions): Effect.Effect<Omit<Member.Settings, "partitions">, KafkaError> => {
+  const { from = "earliest", groupId, onGap = "continue", topic } = options
   const sessionTimeout = Duration.decode(options.sessionTimeout ?? "30 seconds")
   const heartbeatInterval = Duration.decode(options.heartbeatInterval ?? "3 seconds")
   const rebalanceTimeout = Duration.decode(options.rebalanceTimeout ?? "150 seconds")
@@ -46,7 +44,7 @@ const check = (options: ConsumerOptions): Effect.Effect<Omit<Member.Settings, "p
               ? `rebalanceTimeout (${Duration.format(rebalanceTimeout)}) is shorter than sessionTimeout (${Duration.format(sessionTimeout)})`
               : undefined
   return problem === undefined
-    ? Effect.succeed({ topic, groupId, from, sessionTimeout, heartbeatInterval, rebalanceTimeout })
+    ? Effect.succeed({ topic, groupId, from, onGap, sessionTimeout, heartbeatInterval, rebalanceTimeout })
     : refuse(options, problem)
 }
 
@@ -55,7 +53,7 @@ export const make =
   (options) =>
     Stream.unwrapScoped(
       Effect.gen(function* () {
-        const settings = yield* check(options)
+        const settings = yield* checkOptions(options)
         const found = yield* topic(options.topic)
         if (Option.isNone(found)) {
           return yield* new KafkaError({ reason: "UnknownTopic", description: `there is no topic ${options.topic}` })
@@ -64,16 +62,10 @@ export const make =
 
         const startUntil = (yield* Clock.currentTimeMillis) + connection.limits.start
         let hasJoined = false
-        // a partition's next batch comes when the one before is committed, or cannot be claimed any more
-        const mailbox = yield* Mailbox.make<PartitionBatch, KafkaError>()
-        const member = Member.run(
-          connection,
-          { ...settings, partitions: found.value.partitions },
-          (batch) => mailbox.unsafeOffer(batch),
-          () => {
-            hasJoined = true
-          },
-        )
+        const inbox = yield* Inbox.make
+        const member = Member.run(connection, { ...settings, partitions: found.value.partitions }, inbox, () => {
+          hasJoined = true
+        })
         yield* member.pipe(
           Effect.tapError((error) =>
             Effect.annotateLogs(Effect.logWarning("a member of a consumer group was lost"), {
@@ -87,11 +79,11 @@ export const make =
             while: (error) =>
               Effect.map(Clock.currentTimeMillis, (now) => error.isRetryable && (hasJoined || now < startUntil)),
           }),
-          Effect.catchAllCause((cause) => mailbox.failCause(cause)),
+          Effect.catchAllCause((cause) => inbox.fail(cause)),
           Effect.interruptible,
           Effect.forkScoped,
         )
-        return Mailbox.toStream(mailbox)
+        return inbox.stream
       }),
     )
 

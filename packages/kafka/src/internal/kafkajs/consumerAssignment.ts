@@ -1,35 +1,28 @@
 /**
- * What a member of a group has in hand: the partitions that are assigned to it, and the batches that are being worked on.
+ * What a member of a group owns and holds: the partitions that are assigned to it, and one batch at most of each.
  *
- * Three facts about kafkajs carry it. Asked by the coordinator, it joins again only when every running `eachBatch` has settled, so
- * the handler of a batch stays pending until the work is committed or given up: that is the drain before a rebalance and the
- * back-pressure in one. (For reasons of its own it may join beside running work: see `consumerMembership`.) Errors thrown from
- * `eachBatch` use up a budget that is never given back, except those by which the coordinator asks for a new join: nothing else
- * is thrown. And it sends no heartbeats while a handler runs.
+ * kafkajs fetches from a broker again only when every handler of the last fetch there has settled. So a handler settles at once,
+ * and the batch is held here: a partition is fetched again when its batch is settled, whatever the others do (`consumerFetch`).
+ *
+ * kafkajs knows nothing of that. Whenever it is about to join, asked by the coordinator or on its own (a leader has moved, a topic
+ * has grown), or to leave because it gives up, the request waits here until nothing is held: no further records are claimed, and
+ * what is claimed is committed or released. That is the drain before a rebalance.
+ *
+ * Errors that kafkajs meets between two joins use up a retry budget, except those by which the coordinator asks for a join. We
+ * throw only these.
  */
-import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
-import type { Batch, EachBatchPayload, KafkaMessage } from "kafkajs"
-import { KafkaError } from "../../KafkaError.js"
-import type { ConsumerRecord } from "../../KafkaRecord.js"
-import * as PartitionBatch from "../../PartitionBatch.js"
-import * as lock from "../lock.js"
-import { KafkaJSProtocolError } from "./connection.js"
-import {
-  type Call,
-  isExpelled,
-  type Membership,
-  NOT_COORDINATOR,
-  needsJoin,
-  REBALANCING,
-  typeOf,
-} from "./consumerMembership.js"
+import type { Batch, EachBatchPayload } from "kafkajs"
+import type { KafkaError } from "../../KafkaError.js"
+import type { PartitionBatch } from "../../PartitionBatch.js"
+import * as ConsumerBatch from "./consumerBatch.js"
+import * as Commit from "./consumerCommit.js"
+import * as Heartbeat from "./consumerHeartbeat.js"
+import { type Membership, movedOn } from "./consumerMembership.js"
 import * as Progress from "./consumerProgress.js"
-import { fromMessage } from "./consumerRecord.js"
-import { toKafkaError } from "./errors.js"
+import * as Signal from "./signal.js"
 
 export interface Settings {
   readonly topic: string
@@ -37,316 +30,232 @@ export interface Settings {
   readonly sessionTimeout: Duration.Duration
   readonly rebalanceTimeout: Duration.Duration
   readonly membership: Membership
-  readonly offer: (batch: PartitionBatch.PartitionBatch) => void
+  readonly offer: (batch: PartitionBatch) => void
+  /** The batch of the partition is settled; if nobody has taken it yet, nobody shall. */
+  readonly withdraw: (partition: number) => void
   /** Ends the member. */
   readonly fail: (error: KafkaError) => void
 }
 
+/** What kafkajs may do at the moment. */
+export type Standing =
+  | { readonly _tag: "Reading" }
+  /** Nothing, until it has joined or is stopped. */
+  | { readonly _tag: "Waiting" }
+  /** It has to join, and does so when it is given this error. */
+  | { readonly _tag: "MustJoin"; readonly error: unknown }
+
 export interface Assignment {
-  /** The handler for kafkajs. */
+  /** The handler for kafkajs. Never waits for the work on a batch. */
   readonly eachBatch: (payload: EachBatchPayload) => Promise<void>
-  readonly joined: (partitions: ReadonlyArray<number>) => void
-  /** While batches are in hand kafkajs leaves the heartbeats to us. */
+  readonly standing: () => Standing
+  readonly isHeld: (partition: number) => boolean
+  /** While batches are held the heartbeats are ours as well. */
   readonly isBusy: () => boolean
-  /** Sends a heartbeat when one is due and batches are in hand. To be run a few times in each interval. */
+  /** Something of the above has changed. */
+  readonly changed: Signal.Signal
+  /** kafkajs may read no longer. */
+  readonly halted: Signal.Signal
+  /** Sends a request to join or leave the group when nothing is held any more. */
+  readonly whenDrained: <A>(send: () => Promise<A>) => Promise<A>
+  readonly joined: (partitions: ReadonlyArray<number>) => void
+  /** Reading goes on there, after a gap. */
+  readonly moveTo: (partition: number, offset: bigint) => void
+  /** Sends a heartbeat if one is due and batches are held. To be run a few times in each interval. */
   readonly beat: Effect.Effect<void>
   /** Takes no further batches, and waits for the work on what is claimed. */
   readonly drain: Effect.Effect<void>
 }
 
-interface InHand {
-  readonly partition: number
-  readonly progress: Progress.Progress
+interface Rebalance {
+  /** kafkajs's, which says so. */
+  readonly error: unknown
+  readonly since: number
 }
-
-/** As kafkajs would say it, had it been told. */
-const movedOn = () =>
-  new KafkaJSProtocolError(Object.assign(new Error("the group has moved on"), { type: NOT_COORDINATOR }))
-
-/** Between attempts to commit, in milliseconds: the first, doubled each time, and the longest. */
-const PAUSE = 100
-const MAX_PAUSE = 1_000
 
 export const make = (settings: Settings): Effect.Effect<Assignment> =>
   Effect.map(Effect.clock, (clock) => {
-    const { fail, groupId, membership, topic } = settings
+    const { fail, groupId, membership, rebalanceTimeout, sessionTimeout, topic } = settings
     const now = () => clock.unsafeCurrentTimeMillis()
-    const sessionMillis = Duration.toMillis(settings.sessionTimeout)
-    const rebalanceMillis = Duration.toMillis(settings.rebalanceTimeout)
+    const changed = Signal.make()
+    const halted = Signal.make()
 
-    const inHand = new Set<InHand>()
     let assigned: ReadonlySet<number> = new Set()
-    /** Partitions of which nobody can have worked on more than what is committed. */
+    const held = new Map<number, Progress.Progress>()
+    /** Partitions of which no member can have worked on more than what is committed. */
     const clean = new Set<number>()
-    /** Up to where partitions are committed. */
-    const committed = new Map<number, bigint>()
-    /** That a new join is needed, since when, and kafkajs's error that says so. */
-    let rebalance: { readonly error: unknown; readonly since: number } | undefined
-    /** kafkajs's, the same one for all batches; it sends nothing before the interval is over. */
-    let heartbeat = (): Promise<void> => Promise.resolve()
-    let heartbeatAt = 0
-    let confirming: Promise<void> | undefined
+    /** Where partitions are read on, once this member has committed something there in this generation. */
+    const positions = new Map<number, bigint>()
+    /** Set from the moment a join is needed until it has succeeded. */
+    let rebalance: Rebalance | undefined
+    /** Requests to join or leave that wait for the drain, or for their answer. */
+    let departures = 0
     let isEnding = false
-    let onDrained = () => {}
-    const drained = new Promise<void>((resolve) => {
-      onDrained = resolve
-    })
+    /** kafkajs's, the same one for all batches; it sends nothing before the interval is over. */
+    let kafkajsHeartbeat = (): Promise<void> => Promise.resolve()
 
-    const staying = `cannot stay a member of group ${groupId}`
-
-    const unanswered = (doing: string) =>
-      new KafkaError({
-        reason: "Unavailable",
-        description: `${doing}: no broker has answered for ${Duration.format(settings.sessionTimeout)}`,
-      })
-
-    const heartbeatCall: Call = {
-      viaKafkajs: () => heartbeat(),
-      direct: (coordinator, identity) => coordinator.heartbeat(identity),
-      unanswered: () => unanswered(staying),
+    const halt = () => {
+      for (const progress of [...held.values()]) progress.close()
+      halted.notify()
+      changed.notify()
     }
 
     const mustJoin = (error: unknown) => {
       rebalance = { error, since: rebalance?.since ?? now() }
-      for (const { progress } of inHand) progress.close()
+      halt()
     }
 
-    /** kafkajs notices only when it is told. */
-    const joinWhereItHasMoved = () => {
+    /** kafkajs does not notice by itself. */
+    const joinIfMoved = () => {
       if (membership.hasMoved() && rebalance === undefined) mustJoin(movedOn())
     }
 
-    const commit = (payload: EachBatchPayload, progress: Progress.Progress, offset: bigint): Effect.Effect<boolean> => {
-      const { partition } = payload.batch
-      const topics = [{ topic, partitions: [{ partition, offset: offset.toString() }] }]
-      const doing = `cannot commit partition ${partition} of topic ${topic}`
-      // it may have gone elsewhere in a join that was waited for
-      const whileHeld = async (send: () => Promise<unknown>) => {
-        if (!progress.isHeld()) throw unanswered(doing)
-        await send()
-      }
-      const mayBeSentAgain = (cause: unknown) =>
-        !isExpelled(cause) && (needsJoin(cause) || toKafkaError(doing, cause).isRetryable)
-
-      const attempt = (giveUp: number, until: number, pause: number): Effect.Effect<boolean> =>
-        Effect.matchEffect(
-          membership.ask({
-            viaKafkajs: () => whileHeld(() => payload.commitOffsetsIfNecessary({ topics })),
-            direct: (coordinator, identity) => whileHeld(() => coordinator.offsetCommit({ ...identity, topics })),
-            unanswered: () => unanswered(doing),
-            until,
-          }),
-          {
-            onSuccess: () => {
-              joinWhereItHasMoved()
-              return Effect.succeed(true)
-            },
-            onFailure: ({ cause, isOutdated }) => {
-              if (!progress.isHeld()) return Effect.succeed(false)
-              if (isOutdated) return begin(giveUp)
-              // a rebalance alone is refused only for a moment, while the members are told their partitions
-              if (needsJoin(cause) && typeOf(cause) !== REBALANCING) mustJoin(cause)
-              if (now() < until && mayBeSentAgain(cause)) {
-                return Effect.flatMap(Effect.sleep(pause), () => attempt(giveUp, until, Math.min(2 * pause, MAX_PAUSE)))
-              }
-              const error = toKafkaError(doing, cause)
-              if (!needsJoin(cause) && !error.isRetryable) fail(error)
-              return Effect.succeed(false)
-            },
-          },
-        )
-      // when nobody has answered for that long the session is over, except in a join
-      const begin = (giveUp: number): Effect.Effect<boolean> =>
-        Effect.suspend(() =>
-          now() < giveUp ? attempt(giveUp, Math.min(giveUp, now() + sessionMillis), PAUSE) : Effect.succeed(false),
-        )
-      return begin(now() + rebalanceMillis)
-    }
-
-    /** Before work begins: the coordinator may have forgotten us while there was nothing to do. */
-    const confirm = (): Promise<void> => {
-      const ends = now() + sessionMillis
-      return membership.ask(heartbeatCall).pipe(
-        Effect.retry({
-          schedule: Schedule.spaced(PAUSE),
-          while: ({ cause, isOutdated }) =>
-            !isOutdated && !isEnding && !needsJoin(cause) && toKafkaError(staying, cause).isRetryable && now() < ends,
-        }),
-        Effect.match({
-          onSuccess: () => {
-            joinWhereItHasMoved()
-            // in another generation than the one that has our partitions
-            if (!membership.isConfirmed() && !membership.isJoining()) mustJoin(movedOn())
-          },
-          onFailure: ({ cause, isOutdated }) => {
-            if (isOutdated || isEnding) return
-            if (needsJoin(cause)) mustJoin(cause)
-            else fail(toKafkaError(staying, cause))
-          },
-        }),
-        Effect.runPromise,
-      )
-    }
-
     const abandonAll = () => {
-      for (const { progress } of inHand) {
+      for (const progress of [...held.values()]) {
         progress.lose()
         progress.release()
       }
     }
 
-    const open = (payload: EachBatchPayload): Promise<void> =>
-      new Promise((resolve) => {
-        const { batch } = payload
-        const { messages, partition } = batch
-        const { length } = messages
-        const made: Array<ConsumerRecord | undefined> = []
-        const at = (index: number) => {
-          made[index] ??= fromMessage(topic, partition, messages[index] as KafkaMessage)
-          return made[index]
-        }
-        // behind the last record, which may be followed by the end of its transaction
-        const end = 1n + BigInt(batch.lastOffset())
-        const wasClean = clean.delete(partition)
-        // else kafkajs reads it from the broker that its leader has moved to, and throws it away, again and again
-        const resume = payload.pause()
-        const progress = Progress.make(length, () => {
-          resume()
-          if (progress.isClean() && (wasClean || progress.committed() === length)) clean.add(partition)
-          inHand.delete(held)
-          if (isEnding && inHand.size === 0) onDrained()
-          resolve()
-        })
-        const held: InHand = { partition, progress }
-        const inTurn = lock.make()
+    const drained = async () => {
+      while (held.size > 0) await changed.wait(1_000)
+    }
 
-        const commitUntil = (until: number): Effect.Effect<boolean> => {
-          if (until <= progress.committed()) return Effect.succeed(true)
-          const following = messages[until]
-          const next = following === undefined ? end : BigInt(following.offset)
-          return Effect.map(
-            progress.isHeld() ? commit(payload, progress, next) : Effect.succeed(false),
-            (isCommitted) => {
-              if (!isCommitted) progress.lose()
-              else if (progress.isHeld()) {
-                committed.set(partition, next)
-                // from where kafkajs reads on
-                payload.resolveOffset((next - 1n).toString())
-              }
-              progress.handBack(until, isCommitted)
-              return isCommitted
-            },
-          )
-        }
+    const heartbeat = Heartbeat.make({
+      groupId,
+      sessionTimeout,
+      membership,
+      now,
+      viaKafkajs: () => kafkajsHeartbeat(),
+      onAnswer: joinIfMoved,
+      mustJoin,
+      isEnding: () => isEnding,
+      fail,
+    })
 
-        if (inHand.size === 0) heartbeatAt = now()
-        inHand.add(held)
-        const offered = PartitionBatch.make({
-          topic,
-          partition,
-          length,
-          at,
-          valueAt: (index) => (messages[index] as KafkaMessage).value,
-          get records() {
-            return Chunk.makeBy(length, at)
+    const commit = Commit.make({
+      topic,
+      sessionTimeout,
+      membership,
+      now,
+      onAnswer: joinIfMoved,
+      mustJoin,
+      fail,
+    })
+
+    const standing = (): Standing => {
+      if (isEnding || departures > 0 || membership.isJoining()) return { _tag: "Waiting" }
+      return rebalance === undefined ? { _tag: "Reading" } : { _tag: "MustJoin", error: rebalance.error }
+    }
+
+    const settled = (partition: number, isClean: boolean) => {
+      if (isClean) clean.add(partition)
+      held.delete(partition)
+      settings.withdraw(partition)
+      changed.notify()
+    }
+
+    const hold = (payload: EachBatchPayload) => {
+      const { batch, commitOffsetsIfNecessary, resolveOffset } = payload
+      const { length } = batch.messages
+      const { partition } = batch
+      const wasClean = clean.delete(partition)
+      const progress = Progress.make(length, () =>
+        settled(partition, progress.isClean() && (wasClean || progress.committed() === length)),
+      )
+      const commitAt = (offset: bigint) =>
+        Effect.map(
+          commit({
+            partition,
+            offset,
+            isHeld: progress.isHeld,
+            viaKafkajs: (topics) => commitOffsetsIfNecessary({ topics }),
+          }),
+          (isCommitted) => {
+            if (isCommitted && progress.isHeld()) {
+              positions.set(partition, offset)
+              resolveOffset((offset - 1n).toString())
+            }
+            return isCommitted
           },
-          first: !wasClean,
-          hasMore: BigInt(batch.highWatermark) > end,
-          claim: progress.claim,
-          commit: (until) =>
-            Effect.suspend(() => commitUntil(Math.min(until, length))).pipe(inTurn, Effect.uninterruptible),
-          release: Effect.sync(progress.release),
-        })
-        settings.offer(offered)
-      })
-
-    /**
-     * Whether a read brings again what was committed meanwhile, as one of two brokers may do when a partition moves from one to the other.
-     * Refused once: it may begin there because records are gone.
-     */
-    const wasCommitted = (batch: Batch): boolean => {
-      const until = committed.get(batch.partition)
-      committed.delete(batch.partition)
-      return until !== undefined && BigInt(batch.firstOffset() ?? until) < until
+        )
+      if (held.size === 0) heartbeat.restart()
+      held.set(partition, progress)
+      settings.offer(ConsumerBatch.make({ batch, progress, first: !wasClean, commit: commitAt }))
     }
 
-    const throwRebalance = () => {
-      if (rebalance !== undefined) throw rebalance.error
+    /** A fetch that was under way while kafkajs joined may bring what another member owns by now. */
+    const isOurs = (payload: EachBatchPayload) =>
+      standing()._tag === "Reading" &&
+      payload.isRunning() &&
+      !payload.isStale() &&
+      assigned.has(payload.batch.partition) &&
+      !held.has(payload.batch.partition)
+
+    /** Such as by one of two brokers, when a partition moves from one to the other. */
+    const isReadAgain = ({ messages, partition }: Batch) => {
+      const position = positions.get(partition)
+      return position !== undefined && BigInt(messages[0]?.offset ?? position) < position
     }
 
-    const beat = membership.ask(heartbeatCall).pipe(
-      Effect.match({
-        onSuccess: () => {
-          heartbeatAt = now()
-          joinWhereItHasMoved()
-        },
-        onFailure: ({ cause, isOutdated }) => {
-          if (isOutdated) return
-          if (needsJoin(cause)) {
-            heartbeatAt = now()
-            mustJoin(cause)
-          } else {
-            const error = toKafkaError(staying, cause)
-            if (!error.isRetryable || now() - heartbeatAt > sessionMillis) fail(error)
-          }
-        },
-      }),
-      Effect.tap(() => {
-        if (rebalance !== undefined && now() - rebalance.since > rebalanceMillis) abandonAll()
-      }),
+    const eachBatch = async (payload: EachBatchPayload) => {
+      const { batch, resolveOffset } = payload
+      kafkajsHeartbeat = payload.heartbeat
+      const joins = membership.joins()
+      if (isOurs(payload) && !membership.isConfirmed()) await heartbeat.confirm()
+      // what was read in an older generation is read again, by whoever owns the partition
+      if (!isOurs(payload) || membership.joins() !== joins || !membership.isConfirmed()) return
+      if (isReadAgain(batch)) resolveOffset(((positions.get(batch.partition) ?? 0n) - 1n).toString())
+      else hold(payload)
+    }
+
+    const abandonLate = Effect.sync(() => {
+      if (rebalance !== undefined && now() - rebalance.since > Duration.toMillis(rebalanceTimeout)) abandonAll()
+    })
+
+    const warnOfLate = Effect.annotateLogs(
+      Effect.logWarning("records were claimed and neither committed nor released in time"),
+      { topic, groupId, rebalanceTimeout: Duration.format(rebalanceTimeout) },
     )
 
     return {
-      eachBatch: async (payload) => {
-        const { batch } = payload
-        // a read that was under way while kafkajs joined may bring what is somebody else's by now
-        const isOurs = () => payload.isRunning() && !payload.isStale() && assigned.has(batch.partition)
-        if (wasCommitted(batch)) return
-        const joins = membership.joins()
-        if (!isEnding && rebalance === undefined && isOurs() && !membership.isConfirmed()) {
-          heartbeat = payload.heartbeat
-          confirming ??= confirm().finally(() => {
-            confirming = undefined
-          })
-          await confirming
+      eachBatch,
+      standing,
+      isHeld: (partition) => held.has(partition),
+      isBusy: () => held.size > 0,
+      changed,
+      halted,
+      whenDrained: async (send) => {
+        departures += 1
+        mustJoin(rebalance?.error ?? movedOn())
+        try {
+          await drained()
+          return await send()
+        } finally {
+          departures -= 1
         }
-        // kafkajs would fetch the same again and again
-        if (isEnding) return drained
-        if (!isOurs()) return
-        throwRebalance()
-        // it is read again in the generation that has begun meanwhile, or by another member
-        if (membership.joins() !== joins || !membership.isConfirmed()) return
-        heartbeat = payload.heartbeat
-        await open(payload)
-        throwRebalance()
       },
       joined: (partitions) => {
         const kept = new Set(membership.joined() ? partitions : [])
-        // kafkajs may join while handlers run, when a partition moves to another broker
-        for (const { partition, progress } of inHand) if (!kept.has(partition)) progress.lose()
-        // after that: what is lost without having been claimed was clean
         for (const partition of clean) if (!kept.has(partition)) clean.delete(partition)
+        // kafkajs asks the coordinator, which has all that we have committed
+        positions.clear()
         assigned = new Set(partitions)
         rebalance = undefined
-        heartbeatAt = now()
+        heartbeat.restart()
+        changed.notify()
       },
-      isBusy: () => inHand.size > 0,
-      beat: Effect.when(beat, () => inHand.size > 0),
+      moveTo: (partition, offset) => void positions.set(partition, offset),
+      beat: Effect.when(Effect.zipRight(heartbeat.beat, abandonLate), () => held.size > 0),
       drain: Effect.suspend(() => {
         isEnding = true
-        for (const { progress } of inHand) progress.close()
-        if (inHand.size === 0) onDrained()
-        return Effect.promise(() => drained)
+        halt()
+        return Effect.promise(drained)
       }).pipe(
         Effect.interruptible,
-        Effect.timeoutOption(settings.rebalanceTimeout),
+        Effect.timeoutOption(rebalanceTimeout),
         Effect.flatMap((done) =>
-          Option.isSome(done)
-            ? Effect.void
-            : Effect.logWarning("records were claimed and neither committed nor released in time").pipe(
-                Effect.annotateLogs({ topic, groupId, rebalanceTimeout: Duration.format(settings.rebalanceTimeout) }),
-                Effect.zipRight(Effect.sync(abandonAll)),
-              ),
+          Option.isSome(done) ? Effect.void : Effect.zipRight(warnOfLate, Effect.sync(abandonAll)),
         ),
       ),
     }

@@ -6,12 +6,17 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
-import type { Broker, ConsumerCommitOffsetsEvent, ConsumerHeartbeatEvent } from "kafkajs"
+import type { Cluster, ConsumerCommitOffsetsEvent, ConsumerHeartbeatEvent } from "kafkajs"
 import { KafkaError } from "../../KafkaError.js"
 import type { PartitionBatch } from "../../PartitionBatch.js"
-import { type Connection, PartitionAssigners } from "./connection.js"
+import type { Connection } from "./connection.js"
+import * as Assigner from "./consumerAssigner.js"
 import * as Assignment from "./consumerAssignment.js"
+import { intercept } from "./consumerCluster.js"
+import * as Gaps from "./consumerGaps.js"
+import * as Gate from "./consumerGate.js"
 import * as Membership from "./consumerMembership.js"
 import { toKafkaError } from "./errors.js"
 
@@ -19,6 +24,7 @@ export interface Settings {
   readonly topic: string
   readonly groupId: string
   readonly from: "earliest" | "latest"
+  readonly onGap: "continue" | "fail"
   readonly sessionTimeout: Duration.Duration
   readonly heartbeatInterval: Duration.Duration
   readonly rebalanceTimeout: Duration.Duration
@@ -26,18 +32,17 @@ export interface Settings {
   readonly partitions: number
 }
 
-/** A read waits this long for new records, and the end of the stream for the read. */
+/** A fetch waits this long for new records. */
 const maxWait = 500
 
 const stopTimeout = 5000
 
 /**
- * How much a read may bring, in bytes. Not little, because kafkajs reads on from a broker only when all that it has read there
- * is done: those that are done wait for the slowest. With room for all partitions, as far as memory allows: it asks for them in an order
- * of chance, so none starves.
+ * Fetch size limits in bytes. One batch of each partition may be in memory, and what is fetched at a time: 16 MiB each, more only
+ * with more than 256 partitions. kafkajs requests partitions in random order, so none starves.
  */
 const readSize = (partitions: number) => {
-  const maxBytesPerPartition = Math.max(2 ** 18, Math.min(2 ** 21, Math.floor(2 ** 24 / partitions)))
+  const maxBytesPerPartition = Math.max(2 ** 16, Math.min(2 ** 21, Math.floor(2 ** 24 / partitions)))
   return { maxBytesPerPartition, maxBytes: Math.min(maxBytesPerPartition * partitions, 2 ** 26) }
 }
 
@@ -45,23 +50,64 @@ const readSize = (partitions: number) => {
 export const run = (
   connection: Connection,
   settings: Settings,
-  offer: (batch: PartitionBatch) => void,
+  inbox: { readonly offer: (batch: PartitionBatch) => void; readonly withdraw: (partition: number) => void },
   onJoined: () => void,
 ): Effect.Effect<never, KafkaError> =>
   Effect.gen(function* () {
-    const { from, groupId, heartbeatInterval, partitions, rebalanceTimeout, sessionTimeout, topic } = settings
+    const { from, groupId, heartbeatInterval, onGap, partitions, rebalanceTimeout, sessionTimeout, topic } = settings
     const clock = yield* Effect.clock
+    const runPromise = Runtime.runPromise(yield* Effect.runtime())
     const failure = yield* Deferred.make<never, KafkaError>()
     const fail = (error: KafkaError) => Deferred.unsafeDone(failure, Effect.fail(error))
 
     const kafka = yield* connection.open("steady")
-    let findCoordinator = (): Promise<Membership.Coordinator> => Promise.reject(new Error("no member yet"))
+    let findCoordinator = (): ReturnType<ReturnType<typeof intercept>> => Promise.reject(new Error("no member yet"))
     const membership = Membership.make({
       groupId,
       sessionTimeout,
       findCoordinator: () => findCoordinator(),
       now: () => clock.unsafeCurrentTimeMillis(),
     })
+    const assignment = yield* Assignment.make({
+      topic,
+      groupId,
+      sessionTimeout,
+      rebalanceTimeout,
+      membership,
+      ...inbox,
+      fail,
+    })
+    /** How many partitions a topic has that only members with another client read. */
+    const countOf = (topic: string) =>
+      findCoordinator()
+        .then((coordinator) => coordinator.metadata([topic]))
+        .then(({ topicMetadata }) => topicMetadata[0]?.partitionMetadata.length ?? 0)
+        .catch((cause) =>
+          runPromise(
+            Effect.as(
+              Effect.annotateLogs(
+                Effect.logError(
+                  `members of group ${groupId} subscribe to topic ${topic}, which cannot be looked up: its partitions are assigned to nobody. Give this user the ACL Describe on it, or the members a group of their own`,
+                ),
+                { topic, groupId, error: toKafkaError(`cannot look up topic ${topic}`, cause).message },
+              ),
+              0,
+            ),
+          ),
+        )
+
+    const makeAssigner = ({ cluster }: { readonly cluster: Cluster }) => {
+      const { moveTo, whenDrained } = assignment
+      const gaps = Gaps.make({ topic, groupId, from, onGap, cluster, run: runPromise, moveTo, fail })
+      findCoordinator = intercept(cluster, groupId, {
+        gate: Gate.make({ assignment, membership, maxWait, onOutOfRange: gaps.onOutOfRange }),
+        whenDrained,
+        resetOf: gaps.resetOf,
+        watch: membership.watch,
+      })
+      return Assigner.make(cluster, countOf)
+    }
+
     const consumer = kafka.consumer({
       groupId,
       sessionTimeout: Duration.toMillis(sessionTimeout),
@@ -70,33 +116,8 @@ export const run = (
       ...readSize(partitions),
       maxWaitTimeInMs: maxWait,
       allowAutoTopicCreation: false,
-      // the default, which is given what finds the coordinator
-      partitionAssigners: [
-        (config) => {
-          const { cluster } = config
-          const find = cluster.findGroupCoordinator.bind(cluster)
-          findCoordinator = () => find({ groupId }) as Promise<Broker & Membership.Coordinator>
-          cluster.findGroupCoordinator = async () =>
-            membership.watch(await findCoordinator()) as Broker & Membership.Coordinator
-          // in one order: older brokers answer in any, and a partition would change its member without a reason
-          const inOrder = (name: string) =>
-            [...cluster.findTopicPartitionMetadata(name)].sort((one, other) => one.partitionId - other.partitionId)
-          return PartitionAssigners.roundRobin({
-            ...config,
-            cluster: Object.create(cluster, { findTopicPartitionMetadata: { value: inOrder } }),
-          })
-        },
-      ],
+      partitionAssigners: [makeAssigner],
       retry: { ...connection.retry("steady"), restartOnFailure: () => Promise.resolve(false) },
-    })
-    const assignment = yield* Assignment.make({
-      topic,
-      groupId,
-      sessionTimeout,
-      rebalanceTimeout,
-      membership,
-      offer,
-      fail,
     })
 
     /** When a broker answered for the last time. */
@@ -108,6 +129,15 @@ export const run = (
       assignment.joined(payload.memberAssignment[topic] ?? [])
       onJoined()
     })
+    // the leader has dealt topics to members that do not read them: so these partitions, and some of ours, have no reader
+    consumer.on(consumer.events.RECEIVED_UNSUBSCRIBED_TOPICS, ({ payload }) =>
+      fail(
+        new KafkaError({
+          reason: "Misconfigured",
+          description: `group ${groupId} assigns topic ${payload.topicsNotSubscribed.join(", ")} to a consumer of topic ${topic}, so records would be read by nobody: the member that leads the group deals partitions without a look at who reads what. Give the consumers of each topic a group of their own`,
+        }),
+      ),
+    )
     const confirm = ({ payload }: ConsumerHeartbeatEvent | ConsumerCommitOffsetsEvent) =>
       membership.confirmed(payload.groupGenerationId)
     consumer.on(consumer.events.HEARTBEAT, confirm)
@@ -115,7 +145,7 @@ export const run = (
     consumer.on(consumer.events.CRASH, ({ payload }) =>
       fail(toKafkaError(`cannot consume topic ${topic} as group ${groupId}`, payload.error)),
     )
-    // kafkajs goes on with the connection, and after a cut in the middle of an answer it cannot read from it any more
+    // after a request time-out kafkajs keeps the connection, but if a response was cut in the middle it can no longer read from it
     consumer.on(consumer.events.REQUEST_TIMEOUT, ({ payload }) => {
       // it waits on the connection behind a request to join, which may last as long as a rebalance
       if (membership.isJoining() && !["Fetch", "JoinGroup", "SyncGroup"].includes(payload.apiName)) return
@@ -134,7 +164,9 @@ export const run = (
       connection
         .attempt(`cannot leave group ${groupId}`, stopTimeout, async () => {
           await started
-          await consumer.stop()
+          const stopped = consumer.stop()
+          assignment.changed.notify()
+          await stopped
           await consumer.disconnect()
         })
         .pipe(Effect.catchAll((error) => Effect.logWarning(error.message))),
@@ -167,7 +199,7 @@ export const run = (
       .run({
         autoCommit: false,
         eachBatchAutoResolve: false,
-        // for each partition, and for those that the topic may get
+        // all batches of a fetch are handled at once, before anything can change; the topic may get more partitions
         partitionsConsumedConcurrently: 2 * partitions,
         eachBatch: assignment.eachBatch,
       })

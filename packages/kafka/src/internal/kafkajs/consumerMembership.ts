@@ -1,14 +1,16 @@
 /**
- * What a member and the coordinator of its group know of each other.
+ * Tracks membership and the group's coordinator.
  *
- * kafkajs asks the coordinator that it has joined, also when that is gone. The one that takes over knows the members: it takes
- * their commits, and expels those of whom it hears nothing. And kafkajs may join beside running handlers: what is sent in the old
- * generation then waits on the connection behind the request to join, and is refused once that is answered.
+ * kafkajs keeps calling the coordinator that it joined, even after that broker is gone. The new coordinator knows the members: it
+ * accepts their commits and expels members without heartbeats. What is sent while kafkajs joins waits behind the join on the same
+ * connection, and is refused if the join ends in another generation.
  */
 import { setTimeout } from "node:timers/promises"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Broker } from "kafkajs"
+import { KafkaError } from "../../KafkaError.js"
+import { KafkaJSProtocolError } from "./connection.js"
 import { within } from "./within.js"
 
 /** Of kafkajs, whose types leave out most of it. */
@@ -44,7 +46,7 @@ export interface Call {
 
 export interface Failure {
   readonly cause: unknown
-  /** A join has begun or ended meanwhile: in the generation that follows the answer may be another. */
+  /** A join has begun or ended meanwhile, so the failure says nothing of the generation that follows. */
   readonly isOutdated: boolean
 }
 
@@ -52,8 +54,8 @@ export interface Membership {
   /** kafkajs tells neither when it joins, nor the generation, nor that it has failed: so its requests to the coordinator are watched. */
   readonly watch: (coordinator: Coordinator) => Coordinator
   /**
-   * Returns whether the generation is ours, which a member that joins a group at rest is given again, or follows it directly: nobody
-   * can have had the partitions in between.
+   * True if the member id is unchanged and the new generation is the current one (a stable group returns it on a rejoin) or the
+   * next one. Then no other member can have owned our partitions in between.
    */
   readonly joined: () => boolean
   /** How often it has joined. */
@@ -65,10 +67,7 @@ export interface Membership {
   readonly isConfirmed: () => boolean
   /** The coordinator that kafkajs has joined is not the coordinator any more, or does not answer where another one does. */
   readonly hasMoved: () => boolean
-  /**
-   * Asks the coordinator: through kafkajs, and where that is not answered, whichever broker is the coordinator now. A join is waited for,
-   * for a while.
-   */
+  /** Asks the coordinator: through kafkajs, and if that is not answered, whichever broker is the coordinator now. */
   readonly ask: (call: Call) => Effect.Effect<void, Failure>
 }
 
@@ -87,12 +86,22 @@ export const isExpelled = (cause: unknown): boolean => expelled.includes(typeOf(
 export const needsJoin = (cause: unknown): boolean =>
   isExpelled(cause) || typeOf(cause) === REBALANCING || typeOf(cause) === NOT_COORDINATOR
 
+/** The error by which the coordinator would have told kafkajs to join again, had kafkajs asked. */
+export const movedOn = () =>
+  new KafkaJSProtocolError(Object.assign(new Error("the group has moved on"), { type: NOT_COORDINATOR }))
+
+export const unanswered = (doing: string, sessionTimeout: Duration.Duration) =>
+  new KafkaError({
+    reason: "Unavailable",
+    description: `${doing}: no broker has answered for ${Duration.format(sessionTimeout)}`,
+  })
+
 /** In one generation kafkajs may lose its connection for once. */
 const MAX_MISSED = 2
 
+/** A join that is under way. */
 interface Join {
-  readonly over: Promise<void>
-  readonly end: () => void
+  readonly number: number
   isSyncing: boolean
 }
 
@@ -112,56 +121,36 @@ export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings
   let missed = 0
   let isDirect = false
 
-  const joinBegins = () => {
-    let settle = () => {}
-    const over = new Promise<void>((resolve) => {
-      settle = resolve
-    })
-    const begun: Join = {
-      over,
-      isSyncing: false,
-      end: () => {
-        if (join === begun) join = undefined
-        settle()
-      },
-    }
-    join?.end()
-    join = begun
-    return begun
+  let begun = 0
+
+  const joinBegins = (): Join => {
+    begun += 1
+    join = { number: begun, isSyncing: false }
+    return join
+  }
+
+  const joinEnds = ({ number }: Join) => {
+    if (join?.number === number) join = undefined
   }
 
   /** Looks again after a while; kafkajs does not say that it has failed between two requests. */
   const later = (look: () => void) => void setTimeout(patience, undefined, { ref: false }).then(look)
-
-  const waitForJoin = (until: number) =>
-    Effect.suspend(() => {
-      const over = join?.over
-      return over === undefined
-        ? Effect.void
-        : Effect.ignore(
-            within(
-              Math.min(patience, until - now()),
-              () => over,
-              () => undefined,
-            ),
-          )
-    })
 
   return {
     watch: (coordinator) =>
       Object.create(coordinator, {
         joinGroup: {
           value: async (request: unknown) => {
-            const begun = joinBegins()
+            const current = joinBegins()
             try {
               const answer = await coordinator.joinGroup(request)
               following = { groupId, groupGenerationId: answer.generationId, memberId: answer.memberId }
               later(() => {
-                if (!begun.isSyncing) begun.end()
+                if (!current.isSyncing) joinEnds(current)
               })
               return answer
             } catch (cause) {
-              begun.end()
+              joinEnds(current)
               throw cause
             }
           },
@@ -172,10 +161,10 @@ export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings
             current.isSyncing = true
             try {
               const answer = await coordinator.syncGroup(request)
-              later(current.end)
+              later(() => joinEnds(current))
               return answer
             } catch (cause) {
-              current.end()
+              joinEnds(current)
               throw cause
             }
           },
@@ -191,7 +180,7 @@ export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings
       confirmedAt = now()
       missed = 0
       isDirect = false
-      join?.end()
+      join = undefined
       return isNext
     },
     joins: () => joins,
@@ -238,7 +227,7 @@ export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings
             }),
           )
         })
-        return Effect.zipRight(waitForJoin(until), send).pipe(
+        return send.pipe(
           Effect.asVoid,
           Effect.mapError((cause) => ({ cause, isOutdated: before !== joins || join !== undefined })),
         )

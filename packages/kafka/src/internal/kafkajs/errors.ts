@@ -101,6 +101,9 @@ export const meanings: Readonly<Record<string, Meaning>> = {
   INVALID_RECORD: { ...refused, hint: "a compacted topic wants a key in each record" },
   INVALID_TIMESTAMP: { ...refused, hint: "the broker limits how far a timestamp may be from now" },
 
+  // a position
+  OFFSET_OUT_OF_RANGE: { reason: "OffsetOutOfRange" },
+
   // a topic
   UNKNOWN_TOPIC_OR_PARTITION: { reason: "UnknownTopic" },
   INVALID_TOPIC_EXCEPTION: { ...fatal, hint: "this cannot be the name of a topic" },
@@ -108,7 +111,6 @@ export const meanings: Readonly<Record<string, Meaning>> = {
   INVALID_REPLICATION_FACTOR: { ...fatal, hint: "there are fewer brokers than replicas" },
   INVALID_CONFIG: fatal,
   POLICY_VIOLATION: fatal,
-  OFFSET_OUT_OF_RANGE: fatal,
 
   // what only a person can put right
   TOPIC_AUTHORIZATION_FAILED: { ...fatal, hint: "the user lacks an ACL on the topic" },

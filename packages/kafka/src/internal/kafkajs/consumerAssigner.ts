@@ -1,0 +1,93 @@
+/**
+ * Deals the partitions of a group to its members, round robin, each topic to those that have subscribed to it.
+ *
+ * kafkajs's own assigner deals the leader's topics to all members, whatever they read. A leader knows only the topics that it
+ * reads itself, so each member says in its subscription how many partitions its topics have.
+ */
+import type { Assigner, Cluster } from "kafkajs"
+import { AssignerProtocol } from "./connection.js"
+
+export interface Subscriber {
+  readonly memberId: string
+  readonly topics: ReadonlyArray<string>
+  /** How many partitions they have. Empty for a member that runs another client. */
+  readonly counts: ReadonlyMap<string, number>
+}
+
+/** Topics as keys: "constructor" is the legal name of one. */
+type Partitions = Record<string, Array<number>>
+
+/** The partitions of each topic, by member. The order does not depend on who leads, so no partition moves without a reason. */
+export const deal = (
+  subscribers: ReadonlyArray<Subscriber>,
+  counts: ReadonlyMap<string, number>,
+): ReadonlyMap<string, Partitions> => {
+  const members = [...subscribers].sort((one, other) => (one.memberId < other.memberId ? -1 : 1))
+  const topics = [...new Set(members.flatMap(({ topics }) => topics))].sort()
+  const dealt = new Map(members.map(({ memberId }) => [memberId, Object.create(null) as Partitions]))
+  let turn = 0
+  for (const topic of topics) {
+    for (let partition = 0; partition < (counts.get(topic) ?? 0); partition++) {
+      while (!members[turn % members.length]?.topics.includes(topic)) turn++
+      const own = dealt.get(members[turn++ % members.length]?.memberId ?? "") as Partitions
+      own[topic] = [...(own[topic] ?? []), partition]
+    }
+  }
+  return dealt
+}
+
+const encodeCounts = (counts: ReadonlyMap<string, number>) => Buffer.from(JSON.stringify([...counts]))
+
+/** Another client may have put anything there. */
+const decodeCounts = (userData: Buffer): ReadonlyMap<string, number> => {
+  try {
+    const entries = JSON.parse(userData.toString()) as ReadonlyArray<readonly [unknown, unknown]>
+    return new Map(entries.map(([topic, count]) => [String(topic), Number(count)]))
+  } catch {
+    return new Map()
+  }
+}
+
+const toSubscriber = (member: { readonly memberId: string; readonly memberMetadata: Buffer }): Subscriber => {
+  const metadata = AssignerProtocol.MemberMetadata.decode(member.memberMetadata)
+  return {
+    memberId: member.memberId,
+    topics: metadata?.topics ?? [],
+    counts: decodeCounts(metadata?.userData ?? Buffer.alloc(0)),
+  }
+}
+
+/**
+ * Has the name of kafkajs's own assigner, so that members that run kafkajs without us can be in the same group. `countOf` looks
+ * up a topic of such a member; 0 if it cannot be looked up.
+ */
+export const make = (cluster: Cluster, countOf: (topic: string) => Promise<number>): Assigner => {
+  const name = "RoundRobinAssigner"
+  const version = 0
+  const known = (topics: ReadonlyArray<string>) =>
+    new Map(topics.map((topic) => [topic, cluster.findTopicPartitionMetadata(topic).length]))
+
+  return {
+    name,
+    version,
+    assign: async ({ members, topics }) => {
+      const subscribers = members.map(toSubscriber)
+      const counts = known(topics)
+      for (const subscriber of subscribers) {
+        // a member that has noticed new partitions knows better than one that has not
+        for (const [topic, count] of subscriber.counts) counts.set(topic, Math.max(count, counts.get(topic) ?? 0))
+      }
+      for (const topic of new Set(subscribers.flatMap((subscriber) => subscriber.topics))) {
+        if (!counts.has(topic)) counts.set(topic, await countOf(topic))
+      }
+      return [...deal(subscribers, counts)].map(([memberId, assignment]) => ({
+        memberId,
+        memberAssignment: AssignerProtocol.MemberAssignment.encode({ version, assignment, userData: Buffer.alloc(0) }),
+      }))
+    },
+    protocol: ({ topics }) => ({
+      name,
+      metadata: AssignerProtocol.MemberMetadata.encode({ version, topics, userData: encodeCounts(known(topics)) }),
+    }),
+  }
+}
