@@ -38,11 +38,14 @@ export const deal = (
 
 const encodeCounts = (counts: ReadonlyMap<string, number>) => Buffer.from(JSON.stringify([...counts]))
 
+/** More than any topic has: a larger number would keep the leader busy for nothing. */
+const MAX_PARTITIONS = 100_000
+
 /** Another client may have put anything there. */
 const decodeCounts = (userData: Buffer): ReadonlyMap<string, number> => {
   try {
-    const entries = JSON.parse(userData.toString()) as ReadonlyArray<readonly [unknown, unknown]>
-    return new Map(entries.map(([topic, count]) => [String(topic), Number(count)]))
+    const entries = JSON.parse(userData.toString()) as ReadonlyArray<readonly [string, number]>
+    return new Map(entries.filter(([, count]) => Number.isInteger(count) && count <= MAX_PARTITIONS))
   } catch {
     return new Map()
   }
@@ -72,11 +75,13 @@ export const make = (cluster: Cluster, countOf: (topic: string) => Promise<numbe
     version,
     assign: async ({ members, topics }) => {
       const subscribers = members.map(toSubscriber)
-      const counts = known(topics)
+      const counts = new Map<string, number>()
       for (const subscriber of subscribers) {
         // a member that has noticed new partitions knows better than one that has not
         for (const [topic, count] of subscriber.counts) counts.set(topic, Math.max(count, counts.get(topic) ?? 0))
       }
+      // kafkajs has just looked up the topics of the leader
+      for (const [topic, count] of known(topics)) counts.set(topic, count)
       for (const topic of new Set(subscribers.flatMap((subscriber) => subscriber.topics))) {
         if (!counts.has(topic)) counts.set(topic, await countOf(topic))
       }

@@ -120,7 +120,7 @@ export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings
   /** How often kafkajs was not answered since it has joined, or was answered. */
   let missed = 0
   let isDirect = false
-
+  /** How many joins have begun. */
   let begun = 0
 
   const joinBegins = (): Join => {
@@ -197,11 +197,13 @@ export const make = ({ findCoordinator, groupId, now, sessionTimeout }: Settings
           const ends = Math.min(until, now() + patience)
           const known = isDirect ? identity : undefined
           const askDirectly = async (as: Identity) => {
-            // kafkajs asks a broker at random, which may be one that is silent
+            // kafkajs asks a broker at random, which may be one that is silent; a slow answer counts all the same
+            const searches: Array<Promise<Coordinator>> = []
             let coordinator: Coordinator | undefined
             do {
+              searches.push(findCoordinator())
               const limit = Math.min(patience / 4, ends - now())
-              coordinator = await Promise.race([findCoordinator(), setTimeout(limit, undefined)])
+              coordinator = await Promise.race([Promise.any(searches), setTimeout(limit, undefined)])
             } while (coordinator === undefined && now() < ends)
             if (coordinator === undefined) throw unanswered()
             await direct(coordinator, as)
