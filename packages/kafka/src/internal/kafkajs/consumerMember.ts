@@ -8,7 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
-import type { Cluster, ConsumerCommitOffsetsEvent, ConsumerHeartbeatEvent } from "kafkajs"
+import type { Broker, Cluster, Consumer, ConsumerCommitOffsetsEvent, ConsumerHeartbeatEvent } from "kafkajs"
 import { KafkaError } from "../../KafkaError.js"
 import type { PartitionBatch } from "../../PartitionBatch.js"
 import type { Connection } from "./connection.js"
@@ -46,6 +46,59 @@ const readSize = (partitions: number) => {
   return { maxBytesPerPartition, maxBytes: Math.min(maxBytesPerPartition * partitions, 2 ** 26) }
 }
 
+/** How many partitions a topic has that only members with another client read; 0 if it cannot be looked up. */
+const countPartitions = (topic: string, groupId: string, find: () => Promise<Broker>): Effect.Effect<number> =>
+  Effect.tryPromise({
+    try: async () => (await (await find()).metadata([topic])).topicMetadata[0]?.partitionMetadata.length ?? 0,
+    catch: (cause) => toKafkaError(`cannot look up topic ${topic}`, cause),
+  }).pipe(
+    Effect.catchAll((error) =>
+      Effect.logError(
+        `members of group ${groupId} read topic ${topic}, which cannot be looked up here: its partitions are assigned to no member. Give this user the ACL Describe on the topic, or those members a group of their own`,
+      ).pipe(Effect.annotateLogs({ topic, groupId, error: error.message }), Effect.as(0)),
+    ),
+  )
+
+/** A leader that deals topics to members that do not read them leaves some of our partitions without a reader too. */
+const dealtWrongly = ({ groupId, topic }: Settings, topics: ReadonlyArray<string>) =>
+  new KafkaError({
+    reason: "Misconfigured",
+    description: `group ${groupId} assigns topic ${topics.join(", ")} to a consumer of topic ${topic}, so some records would be read by no member: the member that leads the group runs a client that deals partitions to all members alike. Give the consumers of each topic a group of their own`,
+  })
+
+/** Tells what happens to a member of kafkajs. `fail` ends it. */
+const listen = (
+  consumer: Consumer,
+  settings: Settings,
+  membership: Membership.Membership,
+  on: {
+    readonly joined: (partitions: ReadonlyArray<number>) => void
+    readonly heard: () => void
+    readonly fail: (error: KafkaError) => void
+  },
+): void => {
+  const { groupId, topic } = settings
+  const { events } = consumer
+  const doing = `cannot consume topic ${topic} as group ${groupId}`
+  const confirm = ({ payload }: ConsumerHeartbeatEvent | ConsumerCommitOffsetsEvent) =>
+    membership.confirmed(payload.groupGenerationId)
+  consumer.on(events.REQUEST, on.heard)
+  consumer.on(events.GROUP_JOIN, ({ payload }) => on.joined(payload.memberAssignment[topic] ?? []))
+  consumer.on(events.RECEIVED_UNSUBSCRIBED_TOPICS, ({ payload }) =>
+    on.fail(dealtWrongly(settings, payload.topicsNotSubscribed)),
+  )
+  consumer.on(events.HEARTBEAT, confirm)
+  consumer.on(events.COMMIT_OFFSETS, confirm)
+  consumer.on(events.CRASH, ({ payload }) => on.fail(toKafkaError(doing, payload.error)))
+  // after a request time-out kafkajs keeps the connection, but if a response was cut in the middle it can no longer read from it
+  consumer.on(events.REQUEST_TIMEOUT, ({ payload }) => {
+    // it waits on the connection behind a request to join, which may last as long as a rebalance
+    if (membership.isJoining() && !["Fetch", "JoinGroup", "SyncGroup"].includes(payload.apiName)) return
+    const description = `${doing}: ${payload.broker} does not answer ${payload.apiName}`
+    on.fail(new KafkaError({ reason: "Unavailable", description }))
+  })
+}
+
 /** Runs until it fails, or until it is interrupted; then what is claimed may still be committed. */
 export const run = (
   connection: Connection,
@@ -54,58 +107,28 @@ export const run = (
   onJoined: () => void,
 ): Effect.Effect<never, KafkaError> =>
   Effect.gen(function* () {
-    const { from, groupId, heartbeatInterval, onGap, partitions, rebalanceTimeout, sessionTimeout, topic } = settings
+    const { from, groupId, heartbeatInterval, partitions, rebalanceTimeout, sessionTimeout, topic } = settings
     const clock = yield* Effect.clock
+    const now = () => clock.unsafeCurrentTimeMillis()
     const runPromise = Runtime.runPromise(yield* Effect.runtime())
     const failure = yield* Deferred.make<never, KafkaError>()
     const fail = (error: KafkaError) => Deferred.unsafeDone(failure, Effect.fail(error))
 
     const kafka = yield* connection.open("steady")
     let findCoordinator = (): ReturnType<ReturnType<typeof intercept>> => Promise.reject(new Error("no member yet"))
-    const membership = Membership.make({
-      groupId,
-      sessionTimeout,
-      findCoordinator: () => findCoordinator(),
-      now: () => clock.unsafeCurrentTimeMillis(),
-    })
-    const assignment = yield* Assignment.make({
-      topic,
-      groupId,
-      sessionTimeout,
-      rebalanceTimeout,
-      membership,
-      ...inbox,
-      fail,
-    })
-    /** How many partitions a topic has that only members with another client read. */
-    const countOf = (topic: string) =>
-      findCoordinator()
-        .then((coordinator) => coordinator.metadata([topic]))
-        .then(({ topicMetadata }) => topicMetadata[0]?.partitionMetadata.length ?? 0)
-        .catch((cause) =>
-          runPromise(
-            Effect.as(
-              Effect.annotateLogs(
-                Effect.logError(
-                  `members of group ${groupId} subscribe to topic ${topic}, which cannot be looked up: its partitions are assigned to nobody. Give this user the ACL Describe on it, or the members a group of their own`,
-                ),
-                { topic, groupId, error: toKafkaError(`cannot look up topic ${topic}`, cause).message },
-              ),
-              0,
-            ),
-          ),
-        )
+    const membership = Membership.make({ groupId, sessionTimeout, findCoordinator: () => findCoordinator(), now })
+    const assignment = yield* Assignment.make({ ...settings, ...inbox, membership, fail })
 
     const makeAssigner = ({ cluster }: { readonly cluster: Cluster }) => {
       const { moveTo, whenDrained } = assignment
-      const gaps = Gaps.make({ topic, groupId, from, onGap, cluster, run: runPromise, moveTo, fail })
+      const gaps = Gaps.make({ ...settings, cluster, run: runPromise, moveTo, fail })
       findCoordinator = intercept(cluster, groupId, {
         gate: Gate.make({ assignment, membership, maxWait, onOutOfRange: gaps.onOutOfRange }),
         whenDrained,
         resetOf: gaps.resetOf,
         watch: membership.watch,
       })
-      return Assigner.make(cluster, countOf)
+      return Assigner.make(cluster, (topic) => runPromise(countPartitions(topic, groupId, findCoordinator)))
     }
 
     const consumer = kafka.consumer({
@@ -121,40 +144,16 @@ export const run = (
     })
 
     /** When a broker answered for the last time. */
-    let heardAt = clock.unsafeCurrentTimeMillis()
-    consumer.on(consumer.events.REQUEST, () => {
-      heardAt = clock.unsafeCurrentTimeMillis()
-    })
-    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-      assignment.joined(payload.memberAssignment[topic] ?? [])
-      onJoined()
-    })
-    // the leader has dealt topics to members that do not read them: so these partitions, and some of ours, have no reader
-    consumer.on(consumer.events.RECEIVED_UNSUBSCRIBED_TOPICS, ({ payload }) =>
-      fail(
-        new KafkaError({
-          reason: "Misconfigured",
-          description: `group ${groupId} assigns topic ${payload.topicsNotSubscribed.join(", ")} to a consumer of topic ${topic}, so records would be read by nobody: the member that leads the group deals partitions without a look at who reads what. Give the consumers of each topic a group of their own`,
-        }),
-      ),
-    )
-    const confirm = ({ payload }: ConsumerHeartbeatEvent | ConsumerCommitOffsetsEvent) =>
-      membership.confirmed(payload.groupGenerationId)
-    consumer.on(consumer.events.HEARTBEAT, confirm)
-    consumer.on(consumer.events.COMMIT_OFFSETS, confirm)
-    consumer.on(consumer.events.CRASH, ({ payload }) =>
-      fail(toKafkaError(`cannot consume topic ${topic} as group ${groupId}`, payload.error)),
-    )
-    // after a request time-out kafkajs keeps the connection, but if a response was cut in the middle it can no longer read from it
-    consumer.on(consumer.events.REQUEST_TIMEOUT, ({ payload }) => {
-      // it waits on the connection behind a request to join, which may last as long as a rebalance
-      if (membership.isJoining() && !["Fetch", "JoinGroup", "SyncGroup"].includes(payload.apiName)) return
-      fail(
-        new KafkaError({
-          reason: "Unavailable",
-          description: `cannot consume topic ${topic} as group ${groupId}: ${payload.broker} does not answer ${payload.apiName}`,
-        }),
-      )
+    let heardAt = now()
+    listen(consumer, settings, membership, {
+      joined: (partitions) => {
+        assignment.joined(partitions)
+        onJoined()
+      },
+      heard: () => {
+        heardAt = now()
+      },
+      fail,
     })
 
     /** Resolves when the first join has succeeded or failed; before that `stop` would do nothing. */
