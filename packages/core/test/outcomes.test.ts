@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Activities, CustomActivities, type CustomActivity, Marketo } from "@effect-marketo/core"
-import { Simulator } from "@effect-marketo/simulator"
+import { type Data, Simulator } from "@effect-marketo/simulator"
 import {
   Chunk,
   DateTime,
@@ -228,6 +228,82 @@ describe("reading back", () => {
       )
     }).pipe(Effect.provide(sim())),
   )
+
+  const measured: ReadonlyArray<Data.CustomType["primaryAttribute"]> = [
+    { apiName: "weight", name: "Weight", dataType: "float" },
+    { apiName: "price", name: "Price", dataType: "currency" },
+    { apiName: "seats", name: "Seats", dataType: "integer" },
+    { apiName: "isNew", name: "Is New", dataType: "boolean" },
+    { apiName: "soldAt", name: "Sold At", dataType: "datetime" },
+    { apiName: "code", name: "Code", dataType: "string" },
+  ]
+  const sale = (values: Readonly<Record<string, string | number | boolean>>) =>
+    rental(0, {
+      primaryAttributeValue: "10",
+      attributes: Object.entries({
+        weight: 10,
+        price: "9.50",
+        seats: 7,
+        isNew: true,
+        soldAt: "2026-01-31T12:00:00+01:00",
+        code: "10",
+        ...values,
+      }).map(([apiName, value]) => ({ apiName, value })),
+    })
+  const different = [
+    sale({}),
+    sale({ weight: 10.5 }),
+    sale({ weight: 0 }),
+    sale({ weight: -10 }),
+    sale({ weight: 1e21 }),
+    sale({ seats: 8 }),
+    sale({ isNew: false }),
+    sale({ soldAt: "2026-01-31T12:00:01+01:00" }),
+    sale({ code: "10.0" }),
+  ]
+  for (const identity of [undefined, "weight", "code"]) {
+    it.effect(
+      `by ${identity ?? "content"}: a value that comes back in another spelling is the same value, and no other`,
+      () =>
+        Effect.gen(function* () {
+          const simulator = yield* Simulator.Simulator
+          yield* simulator.fault({ fault: "cut", executed: true, match })
+          const records = identity === undefined ? different : [different[0] as CustomActivity.CustomActivity]
+          const { outcomes } = yield* flowing(writing(records, { unknown: { identity } }))
+          const written = (yield* simulator.activities).filter((a) => a.activityTypeId === TYPE)
+          assert.include(written[0]?.text, '"value":"10.0"')
+          assert.deepStrictEqual(
+            outcomes.map(([, o]) => (o._tag === "Added" ? o.marketoGUID : o._tag)),
+            written.map(({ id }) => id),
+          )
+          // what differs is not found, so it is sent: nothing but equal values match
+          yield* simulator.fault({ fault: "cut", match })
+          const other = identity === "code" ? sale({ code: "10.0" }) : sale({ weight: 100 })
+          const again = yield* flowing(writing([other], { unknown: { identity, notFound: "resend" } }))
+          assert.strictEqual(again.outcomes[0]?.[1]._tag, "Added")
+          assert.lengthOf(
+            (yield* simulator.activities).filter((a) => a.activityTypeId === TYPE),
+            records.length + 1,
+          )
+        }).pipe(
+          Effect.provide(
+            sim({
+              quirks: { reformattedValues: true },
+              data: {
+                customTypes: [
+                  {
+                    apiName: "sellBoat",
+                    name: "Sell Boat",
+                    primaryAttribute: { apiName: "length", name: "Length", dataType: "float" },
+                    attributes: measured,
+                  },
+                ],
+              },
+            }),
+          ),
+        ),
+    )
+  }
 
   it.effect("is bounded in calls; what could not be searched for is in doubt under resend too", () =>
     Effect.gen(function* () {

@@ -24,86 +24,134 @@ export interface Found {
   readonly isComplete: boolean
 }
 
-/** Marketo answers with display names where `apiName`s were sent: one name for both. */
-type NameOf = (activityTypeId: number, name: string) => string
+/** What is known of an attribute by any of its names: one name for all of them, and its data type. */
+interface Known {
+  readonly name: string
+  readonly dataType: string | undefined
+}
 
-const namesOf = (types: ReadonlyArray<ActivityType>): NameOf => {
-  const names = new Map<string, string>()
+interface Types {
+  /** Marketo answers with display names where `apiName`s were sent. */
+  readonly attribute: (activityTypeId: number, name: string) => Known
+  readonly primary: (activityTypeId: number) => string | undefined
+}
+
+const typesOf = (types: ReadonlyArray<ActivityType>): Types => {
+  const attributes = new Map<string, Known>()
+  const primaries = new Map<number, string | undefined>()
   for (const type of types) {
-    for (const { apiName, name } of type.attributes) {
+    const primary = Option.flatMap(type.primaryAttribute, ({ dataType }) => dataType)
+    primaries.set(type.id, Option.getOrUndefined(primary))
+    for (const { apiName, name, ...declared } of type.attributes) {
+      const dataType = Option.getOrUndefined(declared.dataType)
       for (const one of [name, Option.getOrElse(apiName, () => name)]) {
-        names.set(`${type.id} ${one.toLowerCase()}`, name.toLowerCase())
+        attributes.set(`${type.id} ${one.toLowerCase()}`, { name: name.toLowerCase(), dataType })
       }
     }
   }
-  return (activityTypeId, name) => names.get(`${activityTypeId} ${name.toLowerCase()}`) ?? name.toLowerCase()
+  return {
+    attribute: (id, name) =>
+      attributes.get(`${id} ${name.toLowerCase()}`) ?? { name: name.toLowerCase(), dataType: undefined },
+    primary: (id) => primaries.get(id),
+  }
+}
+
+const numeric: ReadonlySet<string> = new Set(["integer", "float", "currency", "percent", "score"])
+
+/** `10`, `"10.0"` and `"1e1"` are one number; digits beyond what a double holds count too. */
+const decimal = (text: string): string => {
+  const match = /^([+-]?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,6}))?$/.exec(text)
+  if (match === null) return text
+  const [, sign, whole = "", fraction = "", exponent = "0"] = match
+  const digits = `${whole}${fraction}`.replace(/^0+/, "")
+  const significant = digits.replace(/0+$/, "")
+  if (significant === "") return "0"
+  const scale = Number(exponent) - fraction.length + (digits.length - significant.length)
+  return `${sign === "-" ? "-" : ""}${significant}e${scale}`
 }
 
 /** We send scalars only, so a stored list or object equals nothing that was sent. */
 const textOf = (value: unknown): string => (typeof value === "object" ? "(no scalar)" : String(value))
 
-/** Numbers and booleans come back now as such, now as text; dates in another spelling. */
-const canonical = (value: unknown): string => {
-  if (DateTime.isDateTime(value)) return canonical(formatDateTime(value))
+/** By what it is declared as: numbers and booleans come back now as such, now as text, and in other spellings. */
+const exact = (value: unknown, dataType: string | undefined): string => {
+  if (DateTime.isDateTime(value)) return canonical(value, undefined)
   const text = textOf(value)
+  if (dataType === undefined || text === "") return text
+  if (numeric.has(dataType)) return decimal(text)
+  if (dataType === "boolean") return text.toLowerCase()
+  return dataType === "datetime" ? canonical(text, undefined) : text
+}
+
+/** Of content: what reads as a date is one, whatever it is declared as. */
+const canonical = (value: unknown, dataType: string | undefined): string => {
+  if (DateTime.isDateTime(value)) return canonical(formatDateTime(value), undefined)
+  const text = exact(value, dataType === "datetime" ? undefined : dataType)
   const millis = instant.parse(text)
   return Number.isNaN(millis) ? text : `@${Math.floor(millis / 1000)}`
 }
 
-/** Of an identity; text is compared as it is. */
-const exact = (value: unknown): string => (DateTime.isDateTime(value) ? canonical(value) : textOf(value))
+type Attributes = ReadonlyArray<readonly [Known, unknown]>
 
 const contentKey = (
   type: number,
   leadId: string,
   date: DateTime.DateTime,
   primary: unknown,
-  attributes: ReadonlyArray<readonly [string, unknown]>,
+  attributes: Attributes,
+  types: Types,
 ): string => {
   // Marketo leaves attributes without a value out
-  const pairs = attributes.map(([name, value]) => [name, canonical(value)] as const).filter(([, value]) => value !== "")
+  const pairs = attributes
+    .map(([{ dataType, name }, value]) => [name, canonical(value, dataType)] as const)
+    .filter(([, value]) => value !== "")
   return JSON.stringify([
     type,
     leadId,
     Math.floor(DateTime.toEpochMillis(date) / 1000),
-    canonical(primary),
+    canonical(primary, types.primary(type)),
     pairs.sort(),
   ])
 }
 
-/** None where the record does not carry the identity: then nothing can be said of it. */
+/** `undefined` if the record lacks the identity: then nothing can be said of it. */
 const identityKey = (
   type: number,
   identity: string,
   primary: unknown,
-  attributes: ReadonlyArray<readonly [string, unknown]>,
-  nameOf: NameOf,
+  attributes: Attributes,
+  types: Types,
 ): string | undefined => {
-  const name = nameOf(type, identity)
-  const value = identity === "primaryAttributeValue" ? primary : attributes.find(([other]) => other === name)?.[1]
-  return value === undefined || value === null || value === "" ? undefined : `${type} ${exact(value)}`
+  const isPrimary = identity === "primaryAttributeValue"
+  const { dataType, name } = types.attribute(type, identity)
+  const value = isPrimary ? primary : attributes.find(([known]) => known.name === name)?.[1]
+  return value === undefined || value === null || value === ""
+    ? undefined
+    : `${type} ${exact(value, isPrimary ? types.primary(type) : dataType)}`
 }
 
-const keyOfSent = (sent: CustomActivity, identity: string | undefined, nameOf: NameOf): string | undefined => {
+const keyOfSent = (sent: CustomActivity, identity: string | undefined, types: Types): string | undefined => {
   const type = sent.activityTypeId
   const primary = sent.primaryAttributeValue
-  const attributes = sent.attributes.map((a) => [nameOf(type, "apiName" in a ? a.apiName : a.name), a.value] as const)
+  const attributes = sent.attributes.map(
+    (a) => [types.attribute(type, "apiName" in a ? a.apiName : a.name), a.value] as const,
+  )
   return identity === undefined
-    ? contentKey(type, String(sent.leadId), sent.activityDate, primary, attributes)
-    : identityKey(type, identity, primary, attributes, nameOf)
+    ? contentKey(type, String(sent.leadId), sent.activityDate, primary, attributes, types)
+    : identityKey(type, identity, primary, attributes, types)
 }
 
 const keyOfStored = (
   { value: stored }: ActivityRecord<Activity>,
   identity: string | undefined,
-  nameOf: NameOf,
+  types: Types,
 ): string | undefined => {
   const type = stored.activityTypeId
   const primary = Option.getOrElse(stored.primaryAttributeValue, () => "")
   const attributes = stored.attributes.map(
     ({ apiName, name, value }) =>
       [
-        nameOf(
+        types.attribute(
           type,
           Option.getOrElse(apiName, () => name),
         ),
@@ -111,8 +159,8 @@ const keyOfStored = (
       ] as const,
   )
   return identity === undefined
-    ? contentKey(type, stored.leadId, stored.activityDate, primary, attributes)
-    : identityKey(type, identity, primary, attributes, nameOf)
+    ? contentKey(type, stored.leadId, stored.activityDate, primary, attributes, types)
+    : identityKey(type, identity, primary, attributes, types)
 }
 
 const split = <A>(values: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> =>
@@ -131,11 +179,11 @@ export const readBack = (
   },
 ): Effect.Effect<Found, MarketoError> =>
   Effect.gen(function* () {
-    const nameOf = namesOf(yield* activities.types)
+    const declared = typesOf(yield* activities.types)
     const waiting = new Map<string, Array<number>>()
     let left = 0
     for (const [index, activity] of sent.entries()) {
-      const key = keyOfSent(activity, options.identity, nameOf)
+      const key = keyOfSent(activity, options.identity, declared)
       if (key === undefined) continue
       waiting.set(key, [...(waiting.get(key) ?? []), index])
       left++
@@ -148,7 +196,7 @@ export const readBack = (
     const now = DateTime.toEpochMillis(yield* DateTime.now)
     const since = DateTime.unsafeMake(Math.min(oldest - 1_000, now))
     const find = (record: ActivityRecord<Activity>) => {
-      const key = options.isKnown(record.identity) ? undefined : keyOfStored(record, options.identity, nameOf)
+      const key = options.isKnown(record.identity) ? undefined : keyOfStored(record, options.identity, declared)
       const index = key === undefined ? undefined : waiting.get(key)?.shift()
       if (index === undefined) return
       guids[index] = Option.some(record.identity)
