@@ -40,9 +40,10 @@ module.exports = {
     },
     {
       name: "no-cycles-of-types",
-      comment: "A port that names its adapters, if only in types, cannot be read, or replaced, alone.",
+      comment:
+        "A port that names its adapters, if only in types, cannot be read, or replaced, alone; nor can a part of a server.",
       severity: "error",
-      from: { path: "^packages/kafka/src/" },
+      from: { path: "^packages/(kafka|simulator)/src/" },
       to: { circular: true },
     },
     {

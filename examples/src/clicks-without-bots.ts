@@ -6,7 +6,7 @@
  *
  * It reads a simulated instance, or a real one as `connection.ts` says, and prints lines such as:
  *
- *     {"marketoGUID":"40000000","id":40000000, … {"name":"Is Bot Activity","value":false}],"region":"north"}
+ *     {"marketoGUID":"11000000000","id":11000000000, … {"name":"Is Bot Activity","value":false}],"region":"north"}
  */
 import { Activity, ActivityRecord, CheckpointStore, Feed, Pipeline } from "@effect-marketo/core"
 import { Main, StdoutSink } from "@effect-marketo/sink-stdout"

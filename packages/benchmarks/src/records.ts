@@ -1,5 +1,5 @@
 /** Custom activities to write. */
-import type { Options } from "@effect-marketo/simulator"
+import type { Data } from "@effect-marketo/simulator"
 
 /** Records a call. */
 export const BATCH = 300
@@ -17,7 +17,7 @@ export const record = (number: number) => ({
 })
 
 /** Of these records. */
-export const customType: Options.CustomType = {
+export const customType: Data.CustomType = {
   name: "Rent Kayak",
   apiName: "rentKayak",
   primaryAttribute: { apiName: "kayakModel", name: "Kayak Model", dataType: "string" },

@@ -128,7 +128,11 @@ describe("no secret and no personal value in any span, log line, metric or error
           assert.strictEqual((yield* simulator.calls).at(-1)?.fault, faults.at(-1)?.fault, what)
           clean(what, text)
         }
-      }).pipe(Effect.provide(Simulator.layerServer({ clientSecret: "hush & hush+7" }))),
+      }).pipe(
+        Effect.provide(
+          Simulator.layerServer({ clients: [{ clientId: "simulated-client", clientSecret: "hush & hush+7" }] }),
+        ),
+      ),
     )
   }
 })

@@ -8,6 +8,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
+import { NewActivity } from "./Data.js"
 
 /**
  * The endpoints that a fault can be tied to, by the names that `@effect-marketo/core` has for them.
@@ -33,6 +34,8 @@ export const Endpoint = Schema.Literal(
   "createCustomActivityTypeAttributes",
   "updateCustomActivityTypeAttributes",
   "deleteCustomActivityTypeAttributes",
+  "describeLead",
+  "leads",
   "usage",
   "errors",
   "unknown",
@@ -81,7 +84,10 @@ const when = {
   every: Schema.optional(Count),
   /** How often it is used. Default: once; without limit if `every` is given. */
   times: Schema.optional(Count),
-  /** Time that goes by before the call is answered, on top of the latency. */
+  /**
+   * How long the answer is held up on its way, on top of the latency. Marketo's own limits of time do not see it: a caller
+   * waits for as long as it wants to.
+   */
   delay: Schema.optional(Delay),
 }
 
@@ -90,26 +96,6 @@ const executed = Schema.optional(Schema.Boolean)
 
 const fault = <Name extends string, Fields extends Schema.Struct.Fields>(name: Name, fields: Fields) =>
   Schema.Struct({ fault: Schema.Literal(name), ...when, ...fields })
-
-/** A stored activity, as `Simulator.add` takes it. */
-const Activity = Schema.Struct({
-  id: Schema.optional(Schema.Union(Schema.Int, Schema.String)),
-  activityTypeId: Schema.optional(Schema.Int),
-  leadId: Schema.optional(Schema.Union(Schema.Int, Schema.String)),
-  activityDate: Schema.optional(Schema.String),
-  members: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown })),
-  fields: Schema.optional(
-    Schema.Array(
-      Schema.Struct({
-        id: Schema.Int,
-        name: Schema.String,
-        newValue: Schema.NullOr(Schema.String),
-        oldValue: Schema.NullOr(Schema.String),
-      }),
-    ),
-  ),
-  text: Schema.optional(Schema.String),
-})
 
 const Code = Schema.Union(Schema.Int, Schema.NonEmptyString)
 
@@ -154,11 +140,11 @@ export const Fault = Schema.Union(
   /** The answer carries these warnings, of whatever shape. */
   fault("warnings", { warnings: Schema.Array(Schema.Unknown) }),
   /** These are stored just before the call is carried out, with whatever date they claim. */
-  fault("lateActivities", { activities: Schema.Array(Activity) }),
+  fault("lateActivities", { activities: Schema.Array(NewActivity) }),
   /** Identity: the token has this many seconds left. It is the same one until then. */
   fault("expiresIn", { seconds: Schema.NonNegativeInt }),
-  /** Identity: wrong client id or secret, HTTP 401. */
-  fault("unauthorized", {}),
+  /** Identity: HTTP 401, as for a wrong secret (`invalid_client`, the default) or an unknown client (`unauthorized`). */
+  fault("unauthorized", { error: Schema.optional(Schema.Literal("invalid_client", "unauthorized")) }),
 ).annotations({ identifier: "Fault" })
 
 /**

@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { CustomType, Instant, Lead, LeadField } from "./Data.js"
 import { Delay, Fault } from "./Fault.js"
 
 const Count = Schema.NonNegativeInt
@@ -14,73 +15,51 @@ const AtLeastOne = Schema.Int.pipe(Schema.positive())
 const Share = Schema.Number.pipe(Schema.between(0, 1))
 const Span = Schema.Union(Schema.DurationFromSelf, Delay)
 
-/** ISO 8601, with a time zone or a date alone. */
-const Instant = Schema.String.pipe(
-  Schema.filter((text) => !Number.isNaN(Date.parse(text)), {
-    message: () => "Expected an ISO 8601 instant, such as 2026-01-01T00:00:00Z",
-  }),
-)
-
 const optional = Schema.optional
 
 /**
- * An attribute of a custom activity type.
+ * What a client may do: `Read-Only Activity` all that reads activities, `Read-Write Activity` adding custom ones too,
+ * `Read-Only Activity Metadata` looking at custom activity types, `Read-Write Activity Metadata` changing them too,
+ * `Read-Only Lead` looking at leads and their fields. Usage needs none.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const CustomTypeAttribute = Schema.Struct({
-  apiName: Schema.String,
-  name: Schema.String,
-  dataType: Schema.Literal(
-    "string",
-    "boolean",
-    "integer",
-    "float",
-    "link",
-    "email",
-    "currency",
-    "date",
-    "datetime",
-    "phone",
-    "text",
-  ),
-  description: optional(Schema.String),
+export const Permission = Schema.Literal(
+  "Read-Only Activity",
+  "Read-Write Activity",
+  "Read-Only Activity Metadata",
+  "Read-Write Activity Metadata",
+  "Read-Only Lead",
+)
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export type Permission = typeof Permission.Type
+
+/**
+ * A custom service of the instance, with access tokens of its own.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Client = Schema.Struct({
+  clientId: Schema.NonEmptyString,
+  /** Default: made from the seed. */
+  clientSecret: optional(Schema.NonEmptyString),
+  /** The e-mail address of its API-only user, in answers of identity and in the usage. Default: `simulator@example.com`. */
+  user: optional(Schema.NonEmptyString),
+  /** What is not among them is refused with 603. Default: all. */
+  permissions: optional(Schema.Array(Permission)),
 })
 
 /**
  * @since 0.1.0
  * @category schemas
  */
-export interface CustomTypeAttribute extends Schema.Schema.Type<typeof CustomTypeAttribute> {}
-
-/**
- * A custom activity type that exists without having been created by a call.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const CustomType = Schema.Struct({
-  /** Letters and digits. */
-  apiName: Schema.String,
-  name: Schema.String,
-  description: optional(Schema.String),
-  /** Default: `name`. */
-  triggerName: optional(Schema.String),
-  /** Default: `name`. */
-  filterName: optional(Schema.String),
-  primaryAttribute: CustomTypeAttribute,
-  /** The secondary ones, at most 20. Default: none. */
-  attributes: optional(Schema.Array(CustomTypeAttribute)),
-  /** Default: `approved`. */
-  status: optional(Schema.Literal("draft", "approved", "approved with draft", "deleted")),
-})
-
-/**
- * @since 0.1.0
- * @category schemas
- */
-export interface CustomType extends Schema.Schema.Type<typeof CustomType> {}
+export interface Client extends Schema.Schema.Type<typeof Client> {}
 
 /**
  * What the instance holds when it starts.
@@ -96,12 +75,14 @@ export const Data = Schema.Struct({
   /** Default: 2026-01-31T00:00:00Z. */
   to: optional(Instant),
   /**
-   * How many leads the activities are spread over, unevenly; those with ids from 100000 on exist, and no others. Default: a
-   * twentieth of `activities`, at least 50.
+   * The leads that the activities are spread over, unevenly, and no others exist: so many with ids from 100000 on, or these.
+   * Default: a twentieth of `activities`, at least 50.
    */
-  leads: optional(AtLeastOne),
+  leads: optional(Schema.Union(AtLeastOne, Schema.NonEmptyArray(Lead))),
+  /** Default: Marketo's standard ones. */
+  leadFields: optional(Schema.NonEmptyArray(LeadField)),
   /**
-   * Custom activity types, with ids from 100001 on. Default: one approved type `acmeRentKayak`, with the primary attribute
+   * Default: one approved type `acmeRentKayak`, with the primary attribute
    * `kayakModel` and, secondary, `bookingNumber`, `rentalHours` (float) and `pickedUpAt` (datetime).
    */
   customTypes: optional(Schema.Array(CustomType)),
@@ -223,6 +204,11 @@ export const Quirks = Schema.Struct({
    * Adobe's newest texts; older ones say 2026-12-30.
    */
   listLimitFrom: optional(Instant),
+  /**
+   * Whether the values of custom activities come back in another spelling: `10` as `"10.0"` where the data type is float or
+   * currency, other numbers and booleans as text, datetimes in UTC. What Marketo does is written nowhere. Default: false.
+   */
+  reformattedValues: optional(Schema.Boolean),
   codes: optional(Codes),
 })
 
@@ -241,11 +227,12 @@ export const Options = Schema.Struct({
   seed: optional(Count),
   /** Paging tokens of one instance are refused by another. Default: `123-ABC-456`. */
   munchkinId: optional(Schema.NonEmptyString),
-  /** Default: `simulated-client`. */
-  clientId: optional(Schema.NonEmptyString),
-  /** Default: made from the seed. */
-  clientSecret: optional(Schema.NonEmptyString),
-  /** How long Marketo takes for each call. Default: no time. */
+  /** Default: one, `simulated-client`, with every permission. */
+  clients: optional(Schema.NonEmptyArray(Client)),
+  /**
+   * How long Marketo takes for each call. Default: no time. A call that takes longer than Marketo's own limit is not executed,
+   * and answered with 604 at that limit: 300 s for paging tokens, 90 s for adding custom activities, 30 s for all others.
+   */
   latency: optional(Span),
   /**
    * Whether bodies of 1,024 bytes and more are compressed when the caller asks for gzip. Default: true over a socket, false in

@@ -28,10 +28,12 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { Endpoint, Fault } from "./Fault.js"
-import { makeClient } from "./internal/inProcess.js"
-import { Marketo } from "./internal/marketo.js"
-import { serve } from "./internal/socket.js"
+import type { Call } from "./Call.js"
+import type { CustomType, Lead, NewActivity, StoredActivity } from "./Data.js"
+import type { Fault } from "./Fault.js"
+import { makeClient } from "./internal/server/inProcess.js"
+import { Instance } from "./internal/server/instance.js"
+import { serve } from "./internal/server/socket.js"
 import type * as AllOptions from "./Options.js"
 
 /**
@@ -68,88 +70,6 @@ export interface ServerOptions extends Options {
 }
 
 /**
- * One changed field of a lead. `id` is that of the field, `name` its REST API name.
- *
- * @since 0.1.0
- * @category models
- */
-export interface LeadChangeField {
-  readonly id: number
-  readonly name: string
-  readonly newValue: string | null
-  readonly oldValue: string | null
-}
-
-/**
- * An activity to store. What is left out is made up.
- *
- * @since 0.1.0
- * @category models
- */
-export interface NewActivity {
-  /** Decimal digits, of any size; also the `marketoGUID`. Default: the next one. */
-  readonly id?: string | number | undefined
-  /** Default: 1, Visit Webpage. */
-  readonly activityTypeId?: number | undefined
-  /** Decimal digits. Default: 100000. */
-  readonly leadId?: string | number | undefined
-  /** Default: now. An older date makes it a late arrival. */
-  readonly activityDate?: string | undefined
-  /** More members of the JSON object, such as `attributes`, `primaryAttributeValue`, or any that Marketo does not have. */
-  readonly members?: Readonly<Record<string, unknown>> | undefined
-  /** `fields` of a change of type 13, as `leadchanges.json` shows them. */
-  readonly fields?: ReadonlyArray<LeadChangeField> | undefined
-  /** The JSON text to serve, whatever it holds; the members above then only say which filters it passes. */
-  readonly text?: string | undefined
-}
-
-/**
- * @since 0.1.0
- * @category models
- */
-export interface StoredActivity {
-  /** Decimal digits. */
-  readonly id: string
-  readonly activityTypeId: number
-  /** Decimal digits. */
-  readonly leadId: string
-  /** As it stands in the text. */
-  readonly activityDate: string
-  /** The very JSON text that `activities.json` and `deletedleads.json` serve. */
-  readonly text: string
-  /** The very JSON text that `leadchanges.json` serves, if it serves this one. */
-  readonly leadChange: string | undefined
-}
-
-/**
- * One call, as it was decided when it arrived.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Call {
-  /** Counted from 1; identity has none. */
-  readonly number: number | undefined
-  /** Instant of arrival, epoch milliseconds. */
-  readonly at: number
-  readonly endpoint: Endpoint
-  readonly method: string
-  readonly path: string
-  /** Parameters of the query, or of the form that stands for one, without secrets. Repeated ones are joined with commas. */
-  readonly query: Readonly<Record<string, string>>
-  /** Undefined if the connection was cut. */
-  readonly status: number | undefined
-  /** The first vendor code of the answer. */
-  readonly code: string | undefined
-  /** The fault that the call took. */
-  readonly fault: Fault["fault"] | undefined
-  /** How many activities the answer held; of `addCustomActivities`: how many the request held, whatever became of them. */
-  readonly records: number
-  /** Whether Marketo carried it out, even if the caller was told something else. */
-  readonly executed: boolean
-}
-
-/**
  * Controls a running simulator, and tells what happened to it.
  *
  * @since 0.1.0
@@ -168,9 +88,13 @@ export interface Service {
   readonly peakConcurrency: Effect.Effect<number>
   /** Stores activities, in this order, now. Dies if an `activityDate` is no date. */
   readonly add: (activities: ReadonlyArray<NewActivity>) => Effect.Effect<ReadonlyArray<StoredActivity>>
+  /** Lets leads exist, in this order; one that exists gets the values. */
+  readonly addLeads: (leads: ReadonlyArray<Lead>) => Effect.Effect<void>
+  /** Lets custom activity types exist. Dies if one breaks a rule for them, such as their number. */
+  readonly addCustomTypes: (types: ReadonlyArray<CustomType>) => Effect.Effect<void>
   /** Appends to the fault script. `call` counts from the start, not from here. */
   readonly fault: (fault: Fault) => Effect.Effect<void>
-  /** The access token in use runs out now: 602 at its next use, 601 after that. */
+  /** The access tokens in use run out now: 602 at its next use, 601 after that. */
   readonly expireTokens: Effect.Effect<void>
 }
 
@@ -180,18 +104,20 @@ export interface Service {
  */
 export class Simulator extends Context.Tag("@effect-marketo/simulator/Simulator")<Simulator, Service>() {}
 
-const makeService = (marketo: Marketo, url: string): Service => ({
+const makeService = (instance: Instance, url: string): Service => ({
   url,
-  clientId: marketo.settings.clientId,
-  clientSecret: marketo.settings.clientSecret,
+  clientId: instance.settings.clients[0].clientId,
+  clientSecret: instance.settings.clients[0].clientSecret,
   activities: Effect.sync(() =>
-    Array.from({ length: marketo.log.storedLength }, (_, entry) => marketo.log.stored(entry)),
+    Array.from({ length: instance.log.storedLength }, (_, entry) => instance.log.stored(entry)),
   ),
-  calls: Effect.sync(() => marketo.calls.slice()),
-  peakConcurrency: Effect.sync(() => marketo.usage.peakConcurrency),
-  add: (activities) => Effect.map(Clock.currentTimeMillis, (now) => marketo.add(activities, now)),
-  fault: (fault) => Effect.sync(() => marketo.fault(fault)),
-  expireTokens: Effect.map(Clock.currentTimeMillis, (now) => marketo.expireTokens(now)),
+  calls: Effect.sync(() => instance.calls.slice()),
+  peakConcurrency: Effect.sync(() => instance.usage.peakConcurrency),
+  add: (activities) => Effect.map(Clock.currentTimeMillis, (now) => instance.add(activities, now)),
+  addLeads: (leads) => Effect.sync(() => instance.addLeads(leads)),
+  addCustomTypes: (types) => Effect.map(Clock.currentTimeMillis, (now) => void instance.addCustomTypes(types, now)),
+  fault: (fault) => Effect.sync(() => instance.fault(fault)),
+  expireTokens: Effect.map(Clock.currentTimeMillis, (now) => instance.expireTokens(now)),
 })
 
 /**
@@ -204,10 +130,10 @@ const makeService = (marketo: Marketo, url: string): Service => ({
 export const layer = (options: Options = {}): Layer.Layer<Simulator | HttpClient.HttpClient> =>
   Layer.effectContext(
     Effect.sync(() => {
-      const marketo = new Marketo(options, { gzip: false })
-      const url = `https://${marketo.settings.munchkinId.toLowerCase()}.mktorest.com`
-      return Context.make(Simulator, makeService(marketo, url)).pipe(
-        Context.add(HttpClient.HttpClient, makeClient(marketo, url)),
+      const instance = new Instance(options, { gzip: false })
+      const url = `https://${instance.settings.munchkinId.toLowerCase()}.mktorest.com`
+      return Context.make(Simulator, makeService(instance, url)).pipe(
+        Context.add(HttpClient.HttpClient, makeClient(instance, url)),
       )
     }),
   )
@@ -223,8 +149,8 @@ export const layerServer = ({ port = 0, ...options }: ServerOptions = {}): Layer
   Layer.scoped(
     Simulator,
     Effect.gen(function* () {
-      const marketo = yield* Effect.sync(() => new Marketo(options, { gzip: true }))
-      const bound = yield* Effect.mapError(serve(marketo, port), (cause) => new ServeError({ port, cause }))
-      return makeService(marketo, `http://localhost:${bound}`)
+      const instance = yield* Effect.sync(() => new Instance(options, { gzip: true }))
+      const bound = yield* Effect.mapError(serve(instance, port), (cause) => new ServeError({ port, cause }))
+      return makeService(instance, `http://localhost:${bound}`)
     }),
   )

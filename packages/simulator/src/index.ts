@@ -1,3 +1,9 @@
+/** What a simulator was asked. */
+export * as Call from "./Call.js"
+
+/** What an instance holds. */
+export * as Data from "./Data.js"
+
 /** Faults as plain data: when a call goes wrong, and how. */
 export * as Fault from "./Fault.js"
 

@@ -1,6 +1,6 @@
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { type Fault, type Options, Simulator } from "@effect-marketo/simulator"
+import { type Data, type Fault, Simulator } from "@effect-marketo/simulator"
 import { Effect, Fiber, TestClock } from "effect"
 import {
   accessToken,
@@ -42,7 +42,7 @@ const codesOf = ({ result }: Envelope) =>
     ((errors ?? reasons ?? []) as ReadonlyArray<{ readonly code: string }>).map(({ code }) => code),
   )
 
-const typeOf = (dataType: Options.CustomTypeAttribute["dataType"], apiName = "sample"): Options.CustomType => ({
+const typeOf = (dataType: Data.CustomTypeAttribute["dataType"], apiName = "sample"): Data.CustomType => ({
   apiName,
   name: apiName,
   primaryAttribute: { apiName: "main", name: "Main", dataType },
@@ -148,7 +148,7 @@ describe("adding", () => {
 
   const values: Readonly<
     Record<
-      Options.CustomTypeAttribute["dataType"],
+      Data.CustomTypeAttribute["dataType"],
       { readonly good: ReadonlyArray<unknown>; readonly bad: ReadonlyArray<unknown> }
     >
   > = {
@@ -411,6 +411,64 @@ describe("faults", () => {
           { fault: "error", code: 611, match: { endpoint: "describeCustomActivityType" } },
           { fault: "shortResult", match: { endpoint: "updateCustomActivityType" } },
         ],
+      }),
+    ),
+  )
+
+  it.effect("values come back in another spelling, if the test wants them to", () =>
+    Effect.gen(function* () {
+      const input = [
+        {
+          ...rental,
+          activityTypeId: 100_001,
+          primaryAttributeValue: "10",
+          attributes: [{ apiName: "other", value: 10 }],
+        },
+        {
+          ...rental,
+          activityTypeId: 100_002,
+          primaryAttributeValue: "+07",
+          attributes: [{ apiName: "other", value: 7 }],
+        },
+        {
+          ...rental,
+          activityTypeId: 100_003,
+          primaryAttributeValue: "true",
+          attributes: [{ apiName: "other", value: true }],
+        },
+        {
+          ...rental,
+          activityTypeId: 100_004,
+          primaryAttributeValue: "2026-03-04T15:41:32-05:00",
+          attributes: [{ apiName: "other", value: "2026-03-04T15:41:32.5+0100" }],
+        },
+        {
+          ...rental,
+          activityTypeId: 100_005,
+          primaryAttributeValue: "10",
+          attributes: [{ apiName: "other", value: "10" }],
+        },
+      ]
+      yield* add(input)
+      const seen = (yield* written).map(({ text }) => {
+        const { attributes, primaryAttributeValue } = JSON.parse(text)
+        return [primaryAttributeValue, attributes[0].value]
+      })
+      assert.deepStrictEqual(seen, [
+        ["10.0", "10.0"],
+        ["7", "7"],
+        ["true", "true"],
+        ["2026-03-04T20:41:32Z", "2026-03-04T14:41:32Z"],
+        ["10", "10"],
+      ])
+    }).pipe(
+      provide({
+        quirks: { reformattedValues: true },
+        data: {
+          customTypes: (["float", "integer", "boolean", "datetime", "string"] as const).map((type) =>
+            typeOf(type, type),
+          ),
+        },
       }),
     ),
   )

@@ -100,7 +100,7 @@ describe("what", () => {
     Effect.gen(function* () {
       const token = yield* accessToken
       const errors = Effect.map(get(token, typesPath), (body) => body.errors)
-      assert.deepStrictEqual(yield* errors, [{ code: "604", message: "Request timed out" }])
+      assert.deepStrictEqual(yield* errors, [{ code: "604", message: "Request time-out" }])
       assert.deepStrictEqual(yield* errors, [{ code: 611 }])
       assert.deepStrictEqual(
         (yield* errors)?.map(({ code }) => code),

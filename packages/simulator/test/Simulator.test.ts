@@ -11,6 +11,7 @@ import {
   elementTexts,
   get,
   identity,
+  post,
   readAll,
   send,
   since,
@@ -505,21 +506,26 @@ describe("identity and access tokens", () => {
     }).pipe(provide()),
   )
 
-  it.effect("a token in the query is taken until the announced day", () =>
-    Effect.gen(function* () {
-      const { url } = yield* Simulator.Simulator
-      const client = yield* HttpClient.HttpClient
-      const code = Effect.gen(function* () {
-        const access_token = yield* accessToken
-        const response = yield* client.get(`${url}/rest/v1/activities/types.json`, { urlParams: { access_token } })
-        return codeOf((yield* response.json) as Envelope)
-      })
-      yield* TestClock.setTime(millis("2026-08-30T23:59:59Z"))
-      assert.isUndefined(yield* code)
-      yield* TestClock.adjust("1 second")
-      assert.strictEqual(yield* code, "601")
-    }).pipe(provide()),
-  )
+  for (const [day, quirks] of [
+    ["2026-08-31", {}],
+    ["2026-12-31", { queryTokenUntil: "2026-12-31T00:00:00Z" }],
+  ] as const) {
+    it.effect(`a token in the query is taken until ${day}`, () =>
+      Effect.gen(function* () {
+        const { url } = yield* Simulator.Simulator
+        const client = yield* HttpClient.HttpClient
+        const code = Effect.gen(function* () {
+          const access_token = yield* accessToken
+          const response = yield* client.get(`${url}/rest/v1/activities/types.json`, { urlParams: { access_token } })
+          return codeOf((yield* response.json) as Envelope)
+        })
+        yield* TestClock.setTime(millis(`${day}T00:00:00Z`) - 1_000)
+        assert.isUndefined(yield* code)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* code, "601")
+      }).pipe(provide({ quirks })),
+    )
+  }
 })
 
 describe("limits", () => {
@@ -750,6 +756,78 @@ describe("answers", () => {
       assert.include(yield* build({ data: { activities: -1 } }), "activities")
       assert.include(yield* build({ data: { from: "soon" } }), "from")
       assert.include(yield* build({ data: { from: "2026-02-01T00:00:00Z" } }), "later than")
+      const misspelt = yield* build({ data: { activties: 5 } } as Simulator.Options)
+      assert.include(misspelt, `"data.activties": is unexpected, expected: "activities" | "from"`)
+      const types = ["sail", "Sail"].map((apiName) => ({
+        id: 100_007,
+        apiName,
+        name: apiName,
+        primaryAttribute: { apiName: "boat", name: "Boat", dataType: "string" as const },
+      }))
+      assert.include(yield* build({ data: { customTypes: types } }), "another activity type has the id 100007")
     }),
+  )
+
+  it.effect("generated activities happen between from and to", () =>
+    Effect.gen(function* () {
+      const { activities } = yield* Simulator.Simulator
+      const dates = (yield* activities).map(({ activityDate }) => activityDate).sort()
+      assert.isAtLeast(millis(dates[0] ?? ""), millis("2024-02-28T00:00:00Z"))
+      assert.isBelow(millis(dates.at(-1) ?? ""), millis("2024-03-01T00:00:00Z"))
+    }).pipe(provide({ data: { from: "2024-02-28", to: "2024-03-01" } })),
+  )
+
+  it.effect("a latency above Marketo's own limit of time becomes 604 at that limit, and nothing is carried out", () =>
+    Effect.gen(function* () {
+      const { activities, calls } = yield* Simulator.Simulator
+      const before = (yield* activities).length
+      const patient = yield* Effect.fork(accessToken)
+      yield* TestClock.adjust("400 seconds")
+      const token = yield* Fiber.join(patient)
+      const input = [
+        {
+          leadId: 100_000,
+          activityDate: "2026-01-01",
+          activityTypeId: 100_001,
+          primaryAttributeValue: "x",
+          attributes: [],
+        },
+      ]
+      const asked = yield* Effect.fork(
+        Effect.all([
+          get(token, typesPath),
+          get(token, "/rest/v1/activities/pagingtoken.json", { sinceDatetime: start }),
+          post(token, "/rest/v1/activities/external.json", { input }),
+        ]),
+      )
+      const waits: Array<number> = []
+      for (const seconds of [30, 300, 90]) {
+        const at = yield* Clock.currentTimeMillis
+        yield* TestClock.adjust(`${seconds} seconds`)
+        waits.push((yield* calls).filter((call) => call.at === at).length)
+      }
+      assert.deepStrictEqual(waits, [1, 1, 1])
+      assert.deepStrictEqual(
+        (yield* Fiber.join(asked)).map(({ errors }) => errors),
+        [...Array.from({ length: 3 }, () => [{ code: "604", message: "Request time-out" }])],
+      )
+      assert.isFalse((yield* calls).slice(1).some(({ executed }) => executed))
+      assert.strictEqual((yield* activities).length, before)
+    }).pipe(provide({ latency: "301 seconds" })),
+  )
+
+  it.effect("a latency at the limit is no 604, and a delay on the way is none either", () =>
+    Effect.gen(function* () {
+      const patient = yield* Effect.fork(Effect.flatMap(accessToken, (token) => get(token, typesPath)))
+      yield* TestClock.adjust("2 hours")
+      assert.isTrue((yield* Fiber.join(patient)).success)
+    }).pipe(provide({ latency: "30 seconds", faults: [{ fault: "delay", delay: "1 hour" }] })),
+  )
+
+  it.effect("ids of activities are past 2^31, as real ones are", () =>
+    Effect.gen(function* () {
+      const { activities } = yield* Simulator.Simulator
+      for (const { id } of yield* activities) assert.match(id, /^\d{11}$/)
+    }).pipe(provide()),
   )
 })

@@ -52,42 +52,66 @@ describe("marketo-simulator", () => {
     )
   }
 
-  it.scopedLive("takes faults from a file", () =>
+  it.scopedLive("takes its options from a file, and a flag comes before it", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const file = yield* fs.makeTempFileScoped()
-      yield* fs.writeFileString(file, '[{ "fault": "http", "status": 503, "match": { "endpoint": "identity" } }]')
-      const child = yield* start("--faults", file)
+      const config = {
+        seed: 11,
+        clients: [{ clientId: "mine", clientSecret: "hush" }],
+        latency: "1 millis",
+        data: { activities: 5, leads: [{ id: 1001 }], leadFields: [{ name: "boats" }] },
+        limits: { calls: 7 },
+        quirks: { emptyResult: "null" },
+        faults: [{ fault: "http", status: 503, match: { endpoint: "identity" } }],
+      }
+      yield* fs.writeFileString(file, JSON.stringify(config))
+      const child = yield* start("--config", file, "--activities", "9")
       const line = yield* child.stdout.pipe(Stream.decodeText(), Stream.splitLines, Stream.runHead)
       const client = yield* HttpClient.HttpClient
-      const { url } = JSON.parse(Option.getOrElse(line, () => ""))
+      const { clientId, clientSecret, url } = JSON.parse(Option.getOrElse(line, () => ""))
+      assert.deepStrictEqual([clientId, clientSecret], ["mine", "hush"])
       assert.strictEqual((yield* client.get(`${url}/identity/oauth/token`)).status, 503)
+      const stored = yield* Effect.flatMap(client.get(`${url}/_simulator/activities`), ({ text }) => text)
+      const leads = stored.split("\n").flatMap((text) => (text === "" ? [] : [JSON.parse(text).leadId]))
+      assert.deepStrictEqual(
+        leads,
+        Array.from({ length: 9 }, () => 1001),
+      )
       yield* child.kill("SIGTERM")
     }).pipe(provide),
   )
 
-  it.scopedLive("says what is wrong with an option or a fault file, and fails", () =>
+  it.scopedLive("says what is wrong with a flag or a file, and fails", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
       const file = (name: string, content: string) =>
         Effect.as(fs.writeFileString(`${folder}/${name}`, content), `${folder}/${name}`)
-      const misspelt = yield* file("misspelt.json", '[{ "fault": "cut" }, { "fault": "error", "code": 606, "cal": 3 }]')
-      const broken = yield* file("broken.json", '[\n  { "fault": "cut" },\n  { "fault" "cut" }\n]')
-      const [missing, fields, syntax, port, unknown] = yield* Effect.all(
+      const misspelt = yield* file(
+        "misspelt.json",
+        '{ "limits": { "cals": 3 }, "faults": [{ "fault": "cut", "cal": 3 }] }',
+      )
+      const broken = yield* file("broken.json", '{\n  "seed": 7\n  "data": {}\n}')
+      const impossible = yield* file("impossible.json", '{ "data": { "to": "2020-01-01" } }')
+      const [missing, fields, syntax, rule, port, unknown] = yield* Effect.all(
         [
-          run("--faults", `${folder}/none.json`),
-          run("--faults", misspelt),
-          run("--faults", broken),
+          run("--config", `${folder}/none.json`),
+          run("--config", misspelt),
+          run("--config", broken),
+          run("--config", impossible),
           run("--port", "99999"),
           run("--speed", "9"),
         ],
         { concurrency: 2 },
       )
-      for (const { code, said } of [missing, fields, syntax, port, unknown]) assert.strictEqual(code, 1, said)
+      for (const { code, said } of [missing, fields, syntax, rule, port, unknown]) assert.strictEqual(code, 1, said)
       assert.include(missing.said, "none.json: it cannot be read (NotFound)")
-      assert.include(fields.said, 'fault 2, "cal": is unexpected')
+      assert.include(fields.said, '"limits.cals": is unexpected, expected: "calls" | "window"')
+      assert.include(fields.said, '"faults 1.cal": is unexpected')
       assert.include(syntax.said, "it is not JSON at line 3")
+      assert.include(rule.said, '"data.to" must be later than "data.from"')
+      assert.notInclude(rule.said, "    at ")
       assert.include(port.said, "--port must be between 0 and 65535")
       assert.include(unknown.said, "--speed")
     }).pipe(provide),

@@ -1,12 +1,14 @@
 /** Options with their defaults, in the units the server counts in. */
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
-import type { Codes, CustomType } from "../Options.js"
-import { Options } from "../Options.js"
+import type { CustomType } from "../Data.js"
+import { type Codes, type Client as NewClient, Options, Permission } from "../Options.js"
+import { makeLeadFields } from "./data/leadFields.js"
+import { hash } from "./data/random.js"
 import { decode } from "./decode.js"
-import { hash } from "./random.js"
 
 export type Settings = ReturnType<typeof makeSettings>
+export type Client = Settings["clients"][number]
 
 const rentKayak: CustomType = {
   apiName: "acmeRentKayak",
@@ -41,6 +43,17 @@ const withDefaults = <A extends object>(
   given: { readonly [K in keyof A]?: A[K] | undefined } | undefined,
 ): A => ({ ...defaults, ...Object.fromEntries(Object.entries(given ?? {}).filter(([, value]) => value !== undefined)) })
 
+const makeClients = (seed: number, clients: readonly [NewClient, ...ReadonlyArray<NewClient>]) => {
+  const complete = (client: NewClient, i: number) => ({
+    clientId: client.clientId,
+    clientSecret: client.clientSecret ?? hash(seed, -i).toString(36).padStart(7, "0").repeat(4),
+    user: client.user ?? "simulator@example.com",
+    permissions: client.permissions ?? Permission.literals,
+  })
+  const [first, ...others] = clients
+  return [complete(first, 0), ...others.map((client, i) => complete(client, i + 1))] as const
+}
+
 const epochSeconds = (instant: string): number => Math.floor(Date.parse(instant) / 1_000)
 
 const makeData = ({ activities = 1_000, customTypes = [rentKayak], ...data }: NonNullable<Options["data"]>) => {
@@ -53,6 +66,7 @@ const makeData = ({ activities = 1_000, customTypes = [rentKayak], ...data }: No
     from,
     to,
     leads: data.leads ?? Math.max(50, Math.ceil(activities / 20)),
+    leadFields: makeLeadFields(data.leadFields),
     customTypes,
   }
 }
@@ -84,6 +98,7 @@ const makeQuirks = ({ codes, visibilityDelay = 0, ...quirks }: NonNullable<Optio
         recordErrors: "errors" as "errors" | "reasons",
         customTypeErrors: "response" as "response" | "record",
         countErrors: false,
+        reformattedValues: false,
       },
       rest,
     ),
@@ -103,8 +118,7 @@ export const makeSettings = (given: Options, defaults: { readonly gzip: boolean 
   return {
     seed,
     munchkinId: options.munchkinId ?? "123-ABC-456",
-    clientId: options.clientId ?? "simulated-client",
-    clientSecret: options.clientSecret ?? hash(seed, 0).toString(36).padStart(7, "0").repeat(4),
+    clients: makeClients(seed, options.clients ?? [{ clientId: "simulated-client" }]),
     latencyMillis: Duration.toMillis(options.latency ?? 0),
     gzip: options.gzip ?? defaults.gzip,
     data: makeData(options.data ?? {}),
