@@ -39,6 +39,7 @@ import * as CustomActivityTypes from "./CustomActivityTypes.js"
 import { MAX_RESPONSE_BYTES } from "./internal/transmission.js"
 import * as MarketoClient from "./MarketoClient.js"
 import { MarketoInvalidRequest } from "./MarketoError.js"
+import * as MarketoUsage from "./MarketoUsage.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
 
 /**
@@ -80,6 +81,7 @@ export type Services =
   | Activities.Activities
   | CustomActivityTypes.CustomActivityTypes
   | CustomActivities.CustomActivities
+  | MarketoUsage.MarketoUsage
   | MarketoClient.MarketoClient
 
 const invalid = (field: string, limit: string) => new MarketoInvalidRequest({ field, limit })
@@ -186,7 +188,11 @@ export const layerWithoutLimits = (
         token,
       )
       const instance = options.instance ?? instanceOf(url)
-      const services = Layer.merge(CustomActivities.layer({ policies }), CustomActivityTypes.layer({ policies }))
+      const services = Layer.mergeAll(
+        CustomActivities.layer({ policies }),
+        CustomActivityTypes.layer({ policies }),
+        MarketoUsage.layer({ policies }),
+      )
       return services.pipe(Layer.provideMerge(Activities.layer({ instance, policies })), Layer.provideMerge(client))
     }),
   )

@@ -84,6 +84,7 @@ export const endpoints = {
   createCustomActivityTypeAttributes: { path: `${types}/{apiName}/attributes/create.json`, policy: general },
   updateCustomActivityTypeAttributes: { path: `${types}/{apiName}/attributes/update.json`, policy: general },
   deleteCustomActivityTypeAttributes: { path: `${types}/{apiName}/attributes/delete.json`, policy: general },
+  usage: { path: "/rest/v1/stats/usage.json", policy: general },
 } as const satisfies Record<string, Endpoint>
 
 /**

@@ -34,6 +34,8 @@ export * as Marketo from "./Marketo.js"
 export * as MarketoClient from "./MarketoClient.js"
 /** The error family. */
 export * as MarketoError from "./MarketoError.js"
+/** The calls that an instance has counted. */
+export * as MarketoUsage from "./MarketoUsage.js"
 /** Every metric. */
 export * as Metrics from "./Metrics.js"
 /** What one call returned. */
