@@ -8,7 +8,7 @@ import {
   MarketoClient,
   RequestPolicy,
 } from "@effect-marketo/core"
-import { Chunk, DateTime, Effect, Exit, Function, Layer, Option, Record, Stream, TestClock } from "effect"
+import { Chunk, DateTime, Effect, Exit, Layer, Option, Record, Stream, TestClock } from "effect"
 import { flowing } from "./support/simulated.js"
 import { type Answer, stub } from "./support/stub.js"
 
