@@ -210,7 +210,7 @@ const answers = {
   page: {
     requestId: "1#2",
     success: true,
-    moreResult: false,
+    moreResult: true,
     nextPageToken: "N=",
     warnings: [{ code: 1, message: "w" }],
     errors: [{ code: "1003", message: "m" }],
@@ -280,16 +280,14 @@ describe("whatever an answer holds ends in a typed error or a value", () => {
     describe: Effect.flatMap(CustomActivityTypes.CustomActivityTypes, (t) => t.describe("x")),
     approve: Effect.flatMap(CustomActivityTypes.CustomActivityTypes, (t) => t.approve("x")),
     add: Effect.flatMap(CustomActivities.CustomActivities, (c) => c.add(Chunk.of(activity))),
-    addAll: Effect.flatMap(CustomActivities.CustomActivities, (c) =>
-      Stream.runDrain(c.addAll(Stream.make(activity), Function.identity)),
-    ),
     get: Effect.flatMap(MarketoClient.MarketoClient, (c) => c.get("/rest/v1/x.json", {})),
   } satisfies Record<string, Effect.Effect<unknown, unknown, unknown>>
 
   const policies = Record.map(RequestPolicy.endpoints, () => ({ retries: 0 }))
 
   const refusal = { requestId: "1#2", success: false, errors: answers.page.errors }
-  const spoiltAnswers = [...spoilt(answers.page), ...spoilt(refusal)].map((value) => JSON.stringify(value))
+  const skipped = { success: true, result: [{ status: "skipped", reasons: answers.page.errors }] }
+  const spoiltAnswers = [answers.page, refusal, skipped].flatMap(spoilt).map((value) => JSON.stringify(value))
 
   for (const [name, use] of Object.entries(uses)) {
     it.scoped(name, () =>
