@@ -13,7 +13,7 @@ export interface Service {
   readonly maxResponseBytes: number
   /**
    * `NotSent`: no connection yet, or TLS is not agreed on. `Sent`: handed over to a connected socket. `Unreported`: the client
-   * does not say; only `NodeHttp` does.
+   * does not say; only `NodeHttp` does. A client that does keeps to `maxResponseBytes` too, and has the body in memory.
    */
   phase: "Unreported" | "NotSent" | "Sent"
 }

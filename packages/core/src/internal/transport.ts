@@ -194,6 +194,12 @@ const tooLarge = (endpoint: string): Failure => unavailable(endpoint, "TooLarge"
 /** The body, whatever client it comes from. A larger one is cut off as it arrives. */
 const read = (call: Call, response: HttpClientResponse): Effect.Effect<Uint8Array, Failure> =>
   Effect.suspend(() => {
+    if (call.transmission.phase !== "Unreported") {
+      return Effect.mapBoth(response.arrayBuffer, {
+        onFailure: (error) => fromHttpError(call, error),
+        onSuccess: (buffer) => new Uint8Array(buffer),
+      })
+    }
     const chunks: Array<Uint8Array> = []
     let length = 0
     return response.stream.pipe(
