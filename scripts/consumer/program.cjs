@@ -11,6 +11,6 @@ assert.ok(NdjsonSink.layer && StdoutSink.layer)
 
 Simulator.Simulator.pipe(
   Effect.flatMap((simulator) => simulator.activities),
-  Effect.provide(Simulator.layer({ activities: 100 })),
+  Effect.provide(Simulator.layer({ data: { activities: 100 } })),
   Effect.runPromise,
 ).then((stored) => console.log(`require: ${stored.length} activities`))

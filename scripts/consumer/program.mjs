@@ -34,7 +34,7 @@ const program = Effect.gen(function* () {
 
 const stored = await program.pipe(
   Effect.provide(Layer.merge(instance, NdjsonSink.layer({ path }))),
-  Effect.provide(Simulator.layer({ activities: 100 })),
+  Effect.provide(Simulator.layer({ data: { activities: 100 } })),
   Effect.runPromise,
 )
 

@@ -71,7 +71,8 @@ export interface Usage extends Schema.Schema.Type<typeof Usage> {}
  */
 export interface Service {
   /**
-   * The calls so far today; none before the first one of a day. It needs no permission. The source is Adobe's page "Usage".
+   * The calls so far today; none before the first one of a day. It needs no permission. The source is Adobe's page
+   * "Usage".
    */
   readonly today: Effect.Effect<Usage, MarketoError>
 }

@@ -27,7 +27,9 @@ export interface Call {
   readonly code: string | undefined
   /** The fault that the call took. */
   readonly fault: Fault["fault"] | undefined
-  /** How many activities the answer held; of `addCustomActivities`: how many the request held, whatever became of them. */
+  /**
+   * How many activities the answer held; of `addCustomActivities`: how many the request held, whatever became of them.
+   */
   readonly records: number
   /** Whether Marketo carried it out, even if the caller was told something else. */
   readonly executed: boolean

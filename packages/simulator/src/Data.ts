@@ -1,6 +1,6 @@
 /**
- * What an instance holds: leads and their fields, custom activity types, activities. As schemas, because all of it also comes
- * from JSON: the file of `--config`, and the control addresses under `/_simulator/`.
+ * What an instance holds: leads and their fields, custom activity types, activities. As schemas, because all of it also
+ * comes from JSON: the file of `--config`, and the control addresses under `/_simulator/`.
  *
  * @since 0.1.0
  */
@@ -53,8 +53,8 @@ export const LeadField = Schema.Struct({
 export interface LeadField extends Schema.Schema.Type<typeof LeadField> {}
 
 /**
- * A lead: its id, and the values of its fields by their REST names. The names and the e-mail address that are left out are
- * made up, as those of generated leads are.
+ * A lead: its id, and the values of its fields by their REST names. The names and the e-mail address that are left out
+ * are made up, as those of generated leads are.
  *
  * @since 0.1.0
  * @category schemas
@@ -165,11 +165,13 @@ export const NewActivity = Schema.Struct({
   leadId: optional(Id),
   /** Default: now. An older date makes it a late arrival. */
   activityDate: optional(Instant),
-  /** More members of the JSON object, such as `attributes`, `primaryAttributeValue`, or any that Marketo does not have. */
+  /**
+   * More members of the JSON object, such as `attributes`, `primaryAttributeValue`, or any that Marketo does not have.
+   */
   members: optional(Schema.Record({ key: Schema.String, value: Schema.Unknown })),
   /**
-   * What changed, of an activity of type 13. `leadchanges.json` shows those that are asked for, `activities.json` the first,
-   * unless `members` says otherwise. Default: the first name.
+   * What changed, of an activity of type 13. `leadchanges.json` shows those that are asked for, `activities.json` the
+   * first, unless `members` says otherwise. Default: the first name.
    */
   fields: optional(Schema.Array(LeadChangeField)),
   /** The JSON text to serve, whatever it holds; the members above then only say which filters it passes. */

@@ -1,5 +1,6 @@
 /**
- * Faults as plain data: when a call goes wrong, and how. A fault script is an array of them, in a test or in a JSON file.
+ * Faults as plain data: when a call goes wrong, and how. A fault script is an array of them, in a test or in a JSON
+ * file.
  *
  * Every call takes the first fault of the script that is due, and no other; one that has been used as often as `times`
  * allows is passed over.
@@ -72,8 +73,8 @@ export const Delay = Schema.Union(
 
 const when = {
   /**
-   * The n-th call since the start, counted from 1 as calls arrive. Calls of identity are not counted; every other one is,
-   * refused ones too.
+   * The n-th call since the start, counted from 1 as calls arrive. Calls of identity are not counted; every other one
+   * is, refused ones too.
    */
   call: Schema.optional(Count),
   /** Any call of this endpoint, this method, or both. */
@@ -85,8 +86,8 @@ const when = {
   /** How often it is used. Default: once; without limit if `every` is given. */
   times: Schema.optional(Count),
   /**
-   * How long the answer is held up on its way, on top of the latency. Marketo's own limits of time do not see it: a caller
-   * waits for as long as it wants to.
+   * How long the answer is held up on its way, on top of the latency. Marketo's own limits of time do not see it: a
+   * caller waits for as long as it wants to.
    */
   delay: Schema.optional(Delay),
 }
@@ -106,7 +107,9 @@ const Code = Schema.Union(Schema.Int, Schema.NonEmptyString)
  * @category schemas
  */
 export const Fault = Schema.Union(
-  /** HTTP 200 with `success: false`. Codes go out as strings unless `numeric`; `message: null` leaves the message out. */
+  /**
+   * HTTP 200 with `success: false`. Codes go out as strings unless `numeric`; `message: null` leaves the message out.
+   */
   fault("error", {
     code: Schema.Union(Code, Schema.NonEmptyArray(Code)),
     message: Schema.optional(Schema.NullOr(Schema.String)),
@@ -121,7 +124,9 @@ export const Fault = Schema.Union(
   fault("malformed", { body: Schema.optional(Schema.String) }),
   /** The connection is closed before the first byte of the answer. */
   fault("cut", { executed }),
-  /** The connection is closed in the middle of the body, after `bytes`; default: half of it. The call is carried out. */
+  /**
+   * The connection is closed in the middle of the body, after `bytes`; default: half of it. The call is carried out.
+   */
   fault("cutBody", { bytes: Schema.optional(Schema.NonNegativeInt) }),
   /** A page of at most `records`, with more to come. */
   fault("shortPage", { records: Schema.NonNegativeInt }),
@@ -129,7 +134,9 @@ export const Fault = Schema.Union(
   fault("emptyPage", {}),
   /** The page, but with the token that was sent and `moreResult: true`. */
   fault("sameToken", {}),
-  /** A write is carried out, and answered with only so many of the elements of `result`; default: without a `result`. */
+  /**
+   * A write is carried out, and answered with only so many of the elements of `result`; default: without a `result`.
+   */
   fault("shortResult", { records: Schema.optional(Schema.NonNegativeInt) }),
   /** The paging token is refused, with the code that the simulator refuses foreign ones with. */
   fault("refusedToken", {}),
@@ -143,7 +150,9 @@ export const Fault = Schema.Union(
   fault("lateActivities", { activities: Schema.Array(NewActivity) }),
   /** Identity: the token has this many seconds left. It is the same one until then. */
   fault("expiresIn", { seconds: Schema.NonNegativeInt }),
-  /** Identity: HTTP 401, as for a wrong secret (`invalid_client`, the default) or an unknown client (`unauthorized`). */
+  /**
+   * Identity: HTTP 401, as for a wrong secret (`invalid_client`, the default) or an unknown client (`unauthorized`).
+   */
   fault("unauthorized", { error: Schema.optional(Schema.Literal("invalid_client", "unauthorized")) }),
 ).annotations({ identifier: "Fault" })
 

@@ -1,6 +1,6 @@
 /**
- * What a simulator can be started with, as schemas: the same options in TypeScript and in the JSON file of `--config`. All of
- * them may be left out. An option that does not exist, or is out of its range, is refused with its name.
+ * What a simulator can be started with, as schemas: the same options in TypeScript and in the JSON file of `--config`.
+ * All of them may be left out. An option that does not exist, or is out of its range, is refused with its name.
  *
  * Lengths of time are milliseconds or texts such as `"2 seconds"`; in TypeScript a `Duration` too.
  *
@@ -49,7 +49,9 @@ export const Client = Schema.Struct({
   clientId: Schema.NonEmptyString,
   /** Default: made from the seed. */
   clientSecret: optional(Schema.NonEmptyString),
-  /** The e-mail address of its API-only user, in answers of identity and in the usage. Default: `simulator@example.com`. */
+  /**
+   * The e-mail address of its API-only user, in answers of identity and in the usage. Default: `simulator@example.com`.
+   */
   user: optional(Schema.NonEmptyString),
   /** What is not among them is refused with 603. Default: all. */
   permissions: optional(Schema.Array(Permission)),
@@ -75,8 +77,8 @@ export const Data = Schema.Struct({
   /** Default: 2026-01-31T00:00:00Z. */
   to: optional(Instant),
   /**
-   * The leads that the activities are spread over, unevenly, and no others exist: so many with ids from 100000 on, or these.
-   * Default: a twentieth of `activities`, at least 50.
+   * The leads that the activities are spread over, unevenly, and no others exist: so many with ids from 100000 on, or
+   * these. Default: a twentieth of `activities`, at least 50.
    */
   leads: optional(Schema.Union(AtLeastOne, Schema.NonEmptyArray(Lead))),
   /** Default: Marketo's standard ones. */
@@ -142,7 +144,9 @@ export const Codes = Schema.Struct({
   notApproved: optional(Schema.String),
   /** A value of another type than the member or attribute has. Default: 1001. */
   value: optional(Schema.String),
-  /** A member that is missing, of a record, a type or an attribute; an `input` that is missing or empty. Default: 1002. */
+  /**
+   * A member that is missing, of a record, a type or an attribute; an `input` that is missing or empty. Default: 1002.
+   */
   missing: optional(Schema.String),
   /** A name or data type that a custom type cannot have. Default: 1003. */
   invalid: optional(Schema.String),
@@ -168,13 +172,13 @@ export const Quirks = Schema.Struct({
   /** What a page without records has for its `result`. Default: `absent`. */
   emptyResult: optional(Schema.Literal("absent", "null", "array")),
   /**
-   * How many entries of its log the server looks at for one page. A narrow filter over much other traffic gives runs of empty
-   * pages with `moreResult: true`. Default: 3,000.
+   * How many entries of its log the server looks at for one page. A narrow filter over much other traffic gives runs of
+   * empty pages with `moreResult: true`. Default: 3,000.
    */
   blockSize: optional(AtLeastOne),
   /**
-   * Whether a reader that pages on sees an activity that is stored later with an older date. `seen`: pages follow the order of
-   * storing; `missed`: they follow the activities' dates. Default: `seen`.
+   * Whether a reader that pages on sees an activity that is stored later with an older date. `seen`: pages follow the
+   * order of storing; `missed`: they follow the activities' dates. Default: `seen`.
    */
   lateArrivals: optional(Schema.Literal("seen", "missed")),
   /** How long a written activity is stored before readers see it. Default: no time. */
@@ -189,24 +193,36 @@ export const Quirks = Schema.Struct({
   lowerCaseNames: optional(Schema.Boolean),
   /** Whether activities hold an attribute that `types.json` does not declare. Default: false. */
   extraAttributes: optional(Schema.Boolean),
-  /** Whether the attributes of custom activities are served with their `apiName` beside their `name`. Default: false. */
+  /**
+   * Whether the attributes of custom activities are served with their `apiName` beside their `name`. Default: false.
+   */
   customApiNames: optional(Schema.Boolean),
   /** Where a refused record has its errors. Default: `errors`. */
   recordErrors: optional(Schema.Literal("errors", "reasons")),
-  /** How a change of a custom activity type is refused: with `success: false`, or as a skipped record. Default: `response`. */
+  /**
+   * How a change of a custom activity type is refused: with `success: false`, or as a skipped record. Default:
+   * `response`.
+   */
   customTypeErrors: optional(Schema.Literal("response", "record")),
-  /** Whether a call that ends in an error counts against window and quota. Marketo's documentation says no. Default: false. */
+  /**
+   * Whether a call that ends in an error counts against window and quota. Marketo's documentation says no. Default:
+   * false.
+   */
   countErrors: optional(Schema.Boolean),
-  /** Until then an access token may be a query parameter, ISO 8601. Adobe has put it off five times. Default: 2026-08-31T00:00:00Z. */
+  /**
+   * Until then an access token may be a query parameter, ISO 8601. Adobe has put it off five times. Default:
+   * 2026-08-31T00:00:00Z.
+   */
   queryTokenUntil: optional(Instant),
   /**
-   * From then on a `listId` of a list with 10,000 or more members is refused, ISO 8601. Default: 2026-09-30T00:00:00Z, by
-   * Adobe's newest texts; older ones say 2026-12-30.
+   * From then on a `listId` of a list with 10,000 or more members is refused, ISO 8601. Default: 2026-09-30T00:00:00Z,
+   * by Adobe's newest texts; older ones say 2026-12-30.
    */
   listLimitFrom: optional(Instant),
   /**
-   * Whether the values of custom activities come back in another spelling: `10` as `"10.0"` where the data type is float or
-   * currency, other numbers and booleans as text, datetimes in UTC. What Marketo does is written nowhere. Default: false.
+   * Whether the values of custom activities come back in another spelling: `10` as `"10.0"` where the data type is
+   * float or currency, other numbers and booleans as text, datetimes in UTC. What Marketo does is written nowhere.
+   * Default: false.
    */
   reformattedValues: optional(Schema.Boolean),
   codes: optional(Codes),
@@ -230,13 +246,14 @@ export const Options = Schema.Struct({
   /** Default: one, `simulated-client`, with every permission. */
   clients: optional(Schema.NonEmptyArray(Client)),
   /**
-   * How long Marketo takes for each call. Default: no time. A call that takes longer than Marketo's own limit is not executed,
-   * and answered with 604 at that limit: 300 s for paging tokens, 90 s for adding custom activities, 30 s for all others.
+   * How long Marketo takes for each call. Default: no time. A call that takes longer than Marketo's own limit is not
+   * executed, and answered with 604 at that limit: 300 s for paging tokens, 90 s for adding custom activities, 30 s for
+   * all others.
    */
   latency: optional(Span),
   /**
-   * Whether bodies of 1,024 bytes and more are compressed when the caller asks for gzip. Default: true over a socket, false in
-   * process and for the command.
+   * Whether bodies of 1,024 bytes and more are compressed when the caller asks for gzip. Default: true over a socket,
+   * false in process and for the command.
    */
   gzip: optional(Schema.Boolean),
   data: optional(Data),

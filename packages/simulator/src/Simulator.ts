@@ -1,6 +1,6 @@
 /**
- * A Marketo for tests and examples: the Activities REST API with its limits and oddities, a generated data set, and a script
- * of faults. All of it follows from a seed.
+ * A Marketo for tests and examples: the Activities REST API with its limits and oddities, a generated data set, and a
+ * script of faults. All of it follows from a seed.
  *
  * @example
  * ```ts
@@ -121,8 +121,8 @@ const makeService = (instance: Instance, url: string): Service => ({
 })
 
 /**
- * In process: an `HttpClient` that is answered in the calling fiber, by the clock of that fiber. It knows one host, that of
- * `Simulator.url`. Dies if an option is out of its range.
+ * In process: an `HttpClient` that is answered in the calling fiber, by the clock of that fiber. It knows one host,
+ * that of `Simulator.url`. Dies if an option is out of its range.
  *
  * @since 0.1.0
  * @category layers
@@ -139,8 +139,8 @@ export const layer = (options: Options = {}): Layer.Layer<Simulator | HttpClient
   )
 
 /**
- * On `localhost`, over a real socket, for any HTTP client and any language. It closes with its scope: within a second, whoever
- * is still connected. Fails if the port is taken; dies if an option is out of its range.
+ * On `localhost`, over a real socket, for any HTTP client and any language. It closes with its scope: within a second,
+ * whoever is still connected. Fails if the port is taken; dies if an option is out of its range.
  *
  * @since 0.1.0
  * @category layers

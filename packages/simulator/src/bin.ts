@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command `marketo-simulator`: prints one line of JSON, `{"url":…,"clientId":…,"clientSecret":…}`, and serves until it
- * is told to stop.
+ * The command `marketo-simulator`: prints one line of JSON, `{"url":…,"clientId":…,"clientSecret":…}`, and serves until
+ * it is told to stop.
  *
  * @since 0.1.0
  */

@@ -111,7 +111,10 @@ export class CustomTypes {
     })
   }
 
-  /** Made as a caller would make it, so that no type is in a state that none can get into; or says what is wrong with it. */
+  /**
+   * Made as a caller would make it, so that no type is in a state that none can get into; or says what is wrong with
+   * it.
+   */
   add(
     { attributes = [], id, status = "approved", ...type }: NewCustomType,
     now: number,

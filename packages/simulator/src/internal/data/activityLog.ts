@@ -1,6 +1,6 @@
 /**
- * Everything stored, in the order of commits: the generated data set, and after it what was added. What was written a moment
- * ago waits behind the log, and gets its place in it when it becomes visible.
+ * Everything stored, in the order of commits: the generated data set, and after it what was added. What was written a
+ * moment ago waits behind the log, and gets its place in it when it becomes visible.
  */
 import type { LeadChangeField, NewActivity, StoredActivity } from "../../Data.js"
 import type { Settings } from "../settings.js"
@@ -46,7 +46,10 @@ interface Pending {
   readonly visibleAt: number
 }
 
-/** Texts of consecutive activities as the bytes a page is put together from: entry i from `starts[i]` to `starts[i + 1]`. */
+/**
+ * Texts of consecutive activities as the bytes a page is put together from: entry i from `starts[i]` to `starts[i +
+ * 1]`.
+ */
 interface Block {
   readonly bytes: Buffer
   readonly starts: Uint32Array
@@ -234,7 +237,10 @@ export class ActivityLog {
     return lowerBound(order.length, (i) => this.happened(order[i] as number) >= since)
   }
 
-  /** The entry that stands just before a place: what a paging token remembers, because entries never change their number. */
+  /**
+   * The entry that stands just before a place: what a paging token remembers, because entries never change their
+   * number.
+   */
   entryBefore(place: number): number {
     return this.#byDate === undefined ? place - 1 : (this.#byDate[place - 1] ?? -1)
   }

@@ -1,6 +1,6 @@
 /**
- * The generated activities, as far as pages are chosen by it: date, type, lead and asset, in typed arrays. Their texts are
- * made when they are asked for.
+ * The generated activities, as far as pages are chosen by it: date, type, lead and asset, in typed arrays. Their texts
+ * are made when they are asked for.
  */
 
 import type { Settings } from "../settings.js"
@@ -60,22 +60,29 @@ const typeTable = (weightOf: (type: ActivityType) => number | undefined): Readon
   )
 }
 
-/** The fields that change, the well-known ones at the front of the list more often. */
-const changedField = (fields: ReadonlyArray<LeadField>, random: Random): LeadField => {
-  const writable = fields.filter(({ readOnly }) => !readOnly)
-  return (writable[Math.floor(writable.length * random.next() ** 2)] ?? fields[0]) as LeadField
+/** What activities say of fields by their ids. */
+interface Fields {
+  readonly score: number
+  /** Those that change; the well-known ones are at the front, and change more often. */
+  readonly changing: ReadonlyArray<number>
 }
 
-const assetId = (typeId: number, leadId: number, fields: ReadonlyArray<LeadField>, random: Random): number => {
+const fieldsOf = (all: ReadonlyArray<LeadField>): Fields => {
+  const writable = all.filter(({ readOnly }) => !readOnly)
+  const changing = (writable.length === 0 ? all : writable).map(({ id }) => id)
+  return { score: all.find(({ name }) => name === "leadScore")?.id ?? (changing[0] as number), changing }
+}
+
+const assetId = (typeId: number, leadId: number, { changing, score }: Fields, random: Random): number => {
   switch (typeId) {
     case newLead:
     case mergeLeads:
     case deleteLead:
       return leadId
     case changeScore:
-      return (fields.find(({ name }) => name === "leadScore") ?? (fields[0] as LeadField)).id
+      return score
     case changeDataValue:
-      return changedField(fields, random).id
+      return changing[Math.floor(changing.length * random.next() ** 2)] as number
     default:
       return typeId * 100 + random.below(12)
   }
@@ -89,6 +96,7 @@ export const makeDataSet = (settings: Settings, leads: Leads): DataSet => {
   const total = weights.reduce((sum, weight) => sum + weight, 0)
   const everyday = typeTable((type) => type.weight)
   const campaign = typeTable((type) => type.campaignWeight)
+  const fields = fieldsOf(leads.fields)
   const committed = new Float64Array(length)
   const happened = new Float64Array(length)
   const typeIds = new Uint16Array(length)
@@ -114,7 +122,7 @@ export const makeDataSet = (settings: Settings, leads: Leads): DataSet => {
       happened[index] = random.chance(0.04) ? Math.max(settings.data.from, second - random.below(30)) : second
       typeIds[index] = typeId
       leadIds[index] = leadId
-      assetIds[index] = assetId(typeId, leadId, leads.fields, random)
+      assetIds[index] = assetId(typeId, leadId, fields, random)
     }
   }
   return { length, committed, happened, typeIds, leadIds, assetIds }

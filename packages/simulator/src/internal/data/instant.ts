@@ -2,8 +2,8 @@
 export const iso = (epochSeconds: number): string => `${new Date(epochSeconds * 1_000).toISOString().slice(0, 19)}Z`
 
 /**
- * Epoch seconds of a date and time in every spelling that callers get away with: without a zone it is UTC, fractions of a
- * second are dropped. Undefined for anything else.
+ * Epoch seconds of a date and time in every spelling that callers get away with: without a zone it is UTC, fractions of
+ * a second are dropped. Undefined for anything else.
  */
 export const parseInstant = (text: string): number | undefined => {
   const match = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2})(:\d{2})?(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?$/.exec(text)

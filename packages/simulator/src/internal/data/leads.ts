@@ -2,7 +2,7 @@
 import type { Lead } from "../../Data.js"
 import { iso } from "./instant.js"
 import type { LeadField } from "./leadFields.js"
-import { emailOf, nameOf } from "./values.js"
+import { emailOf, generatedName } from "./values.js"
 
 const firstLeadId = 100_000
 
@@ -50,7 +50,7 @@ export class Leads {
   }
 
   valuesOf(id: number): LeadValues {
-    const [firstName, lastName] = nameOf(id)
+    const [firstName, lastName] = generatedName(id)
     const at = iso(this.createdAt)
     return { firstName, lastName, email: emailOf(id), createdAt: at, updatedAt: at, ...this.#given.get(id), id }
   }
@@ -66,7 +66,8 @@ export class Leads {
 
   /** What activities call a person. */
   nameOf(id: number): string {
-    const { firstName, lastName } = this.valuesOf(id)
+    const [first, last] = generatedName(id)
+    const { firstName = first, lastName = last }: LeadValues = this.#given.get(id) ?? {}
     return `${firstName} ${lastName}`
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The JSON texts of generated activities, each made anew from the seed and its number. The attributes are drawn from a store of
- * ready-made ones for each type, which halves the time.
+ * The JSON texts of generated activities, each made anew from the seed and its number. The attributes are drawn from a
+ * store of ready-made ones for each type, which halves the time.
  */
 import type { LeadChangeField } from "../../Data.js"
 import type { Settings } from "../settings.js"

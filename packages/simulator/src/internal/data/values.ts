@@ -48,7 +48,7 @@ export const campaignNames = [
 ]
 
 /** The first and the last name of a lead that was not given others. */
-export const nameOf = (leadId: number): readonly [string, string] => [
+export const generatedName = (leadId: number): readonly [string, string] => [
   givenNames[hash(leadId, 1) % givenNames.length] as string,
   familyNames[hash(leadId, 2) % familyNames.length] as string,
 ]

@@ -73,7 +73,7 @@ const page = (
     const same = fault?.fault === "sameToken"
     const moreResult = same || fault?.fault === "shortPage" || scan.more
     const entry = log.entryBefore(scan.next)
-    // a page that ends where it began has a token of its own, unless it is the idle poll, which has nothing more to come
+    // a page that ends where it began has a token of its own, unless it is the idle poll: nothing more is to come
     const turn = entry === position.entry ? position.turn + (moreResult ? 1 : 0) : 0
     const nextPageToken = same ? token : pagingTokens.encode({ since: position.since, entry, turn })
     return success({ nextPageToken, moreResult }, elements(scan.found))

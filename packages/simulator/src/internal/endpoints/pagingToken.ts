@@ -1,6 +1,6 @@
 /**
- * Paging tokens: base32 of 32 bytes, the first half the same for one instance, the second half one encrypted block. They
- * hold all they need, so they outlive the process that made them.
+ * Paging tokens: base32 of 32 bytes, the first half the same for one instance, the second half one encrypted block.
+ * They hold all they need, so they outlive the process that made them.
  */
 import { createCipheriv, createDecipheriv, createHash } from "node:crypto"
 

@@ -1,6 +1,6 @@
 /**
- * Parameters of a query or a form, read as Spring binds them for Marketo: an empty one is one that is left out, lists come
- * comma-separated, repeated, or both, and there are several words for true.
+ * Parameters of a query or a form, read as Spring binds them for Marketo: an empty one is one that is left out, lists
+ * come comma-separated, repeated, or both, and there are several words for true.
  */
 import * as Either from "effect/Either"
 import { missing, wrongType } from "./json.js"

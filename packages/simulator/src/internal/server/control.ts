@@ -1,6 +1,6 @@
 /**
- * The control addresses under `/_simulator/`: what is stored and what was called, and ways to store and to break more while it
- * runs. They are not Marketo's, and nothing counts them.
+ * The control addresses under `/_simulator/`: what is stored and what was called, and ways to store and to break more
+ * while it runs. They are not Marketo's, and nothing counts them.
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"

@@ -1,6 +1,6 @@
 /**
- * One simulated instance of Marketo. A call is decided as a whole at the instant it arrives; the transports only let the time go by that
- * it takes, and send the answer.
+ * One simulated instance of Marketo. A call is decided as a whole at the instant it arrives; the transports only let
+ * the time go by that it takes, and send the answer.
  */
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"

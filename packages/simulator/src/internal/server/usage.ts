@@ -1,4 +1,7 @@
-/** What calls count against: the moving window, the number in flight, the day's quota; and the usage that endpoints report. */
+/**
+ * What calls count against: the moving window, the number in flight, the day's quota; and the usage that endpoints
+ * report.
+ */
 import type { Settings } from "../settings.js"
 
 interface Day {
