@@ -65,6 +65,11 @@ export interface Options<E = never, R = never> extends KafkaClient.ConsumerOptio
   /** By Marketo's code, or `other`: replaces entries of `SkippedPolicy.defaultPolicy`. */
   readonly skipped?: Readonly<Record<string, SkippedPolicy.Action>> | undefined
   /**
+   * How long a record that Marketo skips is sent again, where the policy says `retry`. Then it becomes a dead letter, and what waits
+   * behind it in its partition goes on; other partitions do not wait. It begins anew with each assignment. Default: 15 minutes.
+   */
+  readonly retryFor?: Duration.DurationInput | undefined
+  /**
    * When more than `max` of the last `of` records would be dead letters, the stream fails. Those in doubt do not count.
    * Default: 100 of 1,000.
    */
@@ -135,6 +140,7 @@ const settingsOf = <E, R>(options: Options<E, R>, timeout: Duration.Duration) =>
       visibilityDelay,
       onAssign: options.onAssign ?? (identity === undefined ? "write" : "readBack"),
       skipped: { ...SkippedPolicy.defaultPolicy, ...options.skipped },
+      retryFor: Duration.toMillis(options.retryFor ?? "15 minutes"),
       drain: Duration.decode(options.drain ?? "20 seconds"),
     }
   })
@@ -187,6 +193,7 @@ export const stream = <E = never, R = never>(
         visibilityDelay,
         minCount: unknown.minCount ?? 25,
         resends: unknown.resends ?? 3,
+        retryFor: settings.retryFor,
         report: (done: Progress) => progress.offer(done),
       }
       const running = yield* lanes.make({
@@ -195,7 +202,7 @@ export const stream = <E = never, R = never>(
           ...gathering,
           firstWait: onAssign === "readBack" ? Duration.toMillis(visibilityDelay) : 0,
         }),
-        begin: (slices, isStopping) => work.make({ ...context, isStopping }, slices),
+        begin: (slices, lane) => work.make(context, slices, lane),
         onFailure: (cause) => progress.failCause(cause),
       })
       yield* client.consume(consumer).pipe(

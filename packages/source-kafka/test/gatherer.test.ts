@@ -39,6 +39,10 @@ const policy = { maxCount: 300, maxBytes: 1_000_000, maxWait: 1_000, firstWait: 
 
 const sizeOf = (slices: ReadonlyArray<Slice>) => slices.reduce((sum, { from, until }) => sum + until - from, 0)
 
+const done = (gatherer: Gatherer, slices: ReadonlyArray<Slice>, now: number) => {
+  for (const { batch } of slices) gatherer.done(batch.partition, now)
+}
+
 const taken = (result: ReadonlyArray<Slice> | number): ReadonlyArray<Slice> => {
   if (typeof result === "number") throw new Error(`nothing to take for ${result} ms`)
   return result
@@ -61,7 +65,7 @@ describe("gathering records into calls", () => {
       let now = 0
       const end = (at: number) => {
         const [slices] = inFlight.splice(at % Math.max(1, inFlight.length), 1)
-        if (slices !== undefined) gatherer.done(slices, now)
+        if (slices !== undefined) done(gatherer, slices, now)
       }
       const take = () => {
         const result = gatherer.take(now)
@@ -108,7 +112,7 @@ describe("gathering records into calls", () => {
     )
     // partition 1 is in a call; what is left of it is on its way
     assert.strictEqual(gatherer.take(10), 992)
-    gatherer.done(first, 20)
+    done(gatherer, first, 20)
     assert.deepStrictEqual(
       taken(gatherer.take(20 + 1_000)).map(({ batch, from, until }) => [batch.partition, from, until]),
       [
@@ -128,6 +132,21 @@ describe("gathering records into calls", () => {
     assert.strictEqual(sizeOf(taken(behind.take(0))), 5)
   })
 
+  it("does not wait for what is behind a record that is waited for", () => {
+    const gatherer = new Gatherer(policy)
+    gatherer.offer(batch(0, 400, { hasMore: true }), 0)
+    const stalled = taken(gatherer.take(0))
+    gatherer.offer(batch(1, 5, { hasMore: true }), 0)
+    assert.strictEqual(gatherer.take(0), 1_000)
+    gatherer.stall(0, true)
+    assert.strictEqual(sizeOf(taken(gatherer.take(0))), 5)
+    gatherer.stall(0, false)
+    gatherer.offer(batch(2, 5, { hasMore: true }), 0)
+    assert.strictEqual(gatherer.take(0), 1_000)
+    done(gatherer, stalled, 0)
+    assert.strictEqual(sizeOf(taken(gatherer.take(0))), 105)
+  })
+
   it("waits before the first records of a partition that somebody may have worked on", () => {
     const gatherer = new Gatherer({ ...policy, maxCount: 3, firstWait: 120_000 })
     gatherer.offer(batch(0, 6, { first: true }), 0)
@@ -137,10 +156,10 @@ describe("gathering records into calls", () => {
       others.map(({ batch }) => batch.partition),
       [1],
     )
-    gatherer.done(others, 0)
+    done(gatherer, others, 0)
     assert.strictEqual(gatherer.take(20_000), 100_000)
     const first = taken(gatherer.take(120_000))
-    gatherer.done(first, 120_100)
+    done(gatherer, first, 120_100)
     assert.strictEqual(sizeOf(taken(gatherer.take(120_100))), 3)
   })
 
@@ -150,7 +169,7 @@ describe("gathering records into calls", () => {
     gatherer.offer(batch(0, 400, { claim: () => isMine }), 0)
     const slices = taken(gatherer.take(0))
     isMine = false
-    gatherer.done(slices, 0)
+    done(gatherer, slices, 0)
     assert.strictEqual(gatherer.take(5_000), Number.POSITIVE_INFINITY)
     gatherer.offer(batch(0, 300), 6_000)
     const again = taken(gatherer.take(6_000))
@@ -158,7 +177,7 @@ describe("gathering records into calls", () => {
     // and not before an older call of the partition is over
     gatherer.offer(batch(0, 300), 7_000)
     assert.strictEqual(gatherer.take(9_000), Number.POSITIVE_INFINITY)
-    gatherer.done(again, 9_000)
+    done(gatherer, again, 9_000)
     assert.strictEqual(sizeOf(taken(gatherer.take(9_000))), 300)
   })
 })

@@ -37,8 +37,10 @@ export class Entry {
   isDone = false
   /** How often it was sent again after a call without an answer. */
   resent = 0
-  /** Why it has to be sent again. */
+  /** Why it is sent again. */
   unsettled: Cause | undefined
+  /** When Marketo skipped it for the first time with a code that is retried, by the monotonic clock, in milliseconds. */
+  skippedAt: number | undefined
   /** Whether the guard has counted its outcome. */
   isCounted = false
 

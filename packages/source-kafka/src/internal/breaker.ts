@@ -1,6 +1,7 @@
 /**
  * A circuit breaker: after a call that nobody answered, and of which nothing was found, the next ones have one record, one at a
- * time, until Marketo answers. Each of those may end in doubt too; so an outage costs a few records, and not the backlog.
+ * time, until Marketo answers. Each of those may end in doubt too; so an outage costs a few records, and not the backlog. While
+ * the record of one trial is looked up, another lane may try: a record that is never answered holds up nobody but itself.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -32,7 +32,8 @@ const left = ({ batch, next }: Waiting): number => batch.length - next
 export class Gatherer {
   /** The one that has waited longest comes first. */
   readonly #waiting = new Map<number, Waiting>()
-  readonly #busy = new Set<number>()
+  /** Partitions that are in a call, and whether what is left of them comes soon: not while a record of the call is waited for. */
+  readonly #busy = new Map<number, "coming" | "stalled">()
 
   constructor(readonly policy: Policy) {}
 
@@ -42,18 +43,20 @@ export class Gatherer {
     this.#waiting.set(batch.partition, { batch, next: 0, since: now })
   }
 
-  /** The call of these slices is over. */
-  done(slices: ReadonlyArray<Slice>, now: number): void {
-    for (const { batch } of slices) {
-      const { partition } = batch
-      this.#busy.delete(partition)
-      const waiting = this.#waiting.get(partition)
-      if (waiting === undefined) continue
-      this.#waiting.delete(partition)
-      if (left(waiting) === 0) continue
-      waiting.since = Math.max(waiting.since, now)
-      this.#waiting.set(partition, waiting)
-    }
+  /** The call of this partition is over. */
+  done(partition: number, now: number): void {
+    this.#busy.delete(partition)
+    const waiting = this.#waiting.get(partition)
+    if (waiting === undefined) return
+    this.#waiting.delete(partition)
+    if (left(waiting) === 0) return
+    waiting.since = Math.max(waiting.since, now)
+    this.#waiting.set(partition, waiting)
+  }
+
+  /** A record of this partition's call is waited for; other partitions do not wait to share a call with what is behind it. */
+  stall(partition: number, isStalled: boolean): void {
+    if (this.#busy.has(partition)) this.#busy.set(partition, isStalled ? "stalled" : "coming")
   }
 
   /** The next call; or in how many milliseconds to ask again, if nothing happens before. */
@@ -69,8 +72,9 @@ export class Gatherer {
     let readyIn = Number.POSITIVE_INFINITY
     for (const [partition, waiting] of this.#waiting) {
       const { batch, next, since } = waiting
-      if (this.#busy.has(partition)) {
-        coming += left(waiting)
+      const busy = this.#busy.get(partition)
+      if (busy !== undefined) {
+        if (busy === "coming") coming += left(waiting)
         continue
       }
       // claims nothing, and tells whether the batch is still there
@@ -106,7 +110,7 @@ export class Gatherer {
     // what is behind comes only when these are done; what is in other calls' partitions comes by itself
     if (!isFull && waited < maxWait && (coming > 0 || !isBehind)) return Math.min(maxWait - waited, readyIn)
     for (const { batch, until } of slices) {
-      this.#busy.add(batch.partition)
+      this.#busy.set(batch.partition, "coming")
       const waiting = this.#waiting.get(batch.partition)
       if (waiting !== undefined) waiting.next = until
     }

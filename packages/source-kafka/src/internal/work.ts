@@ -8,6 +8,9 @@
  * A record that is sent again keeps those that are stored behind it from being committed. Where the next owner looks what is
  * stored, they are given up during waits as well. Where it would write them again they stay claimed, and when the partition is
  * taken away meanwhile, the one before them becomes a dead letter.
+ *
+ * A wait that concerns single records, before one is sent again or while a dead letter cannot be written, takes place outside the
+ * lane, and partitions that are committed leave the call. A wait that concerns every call, such as for limits, keeps the lane.
  */
 import type * as CustomActivities from "@effect-marketo/core/CustomActivities"
 import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
@@ -16,6 +19,8 @@ import * as EffectCause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Struct from "effect/Struct"
@@ -28,6 +33,7 @@ import * as causes from "./causes.js"
 import type { Counters } from "./counters.js"
 import type { DeadLetters } from "./deadLetters.js"
 import type { Guard } from "./guard.js"
+import type { Lane } from "./lanes.js"
 import * as monotonic from "./monotonic.js"
 import * as outage from "./outage.js"
 import type { ReadBack } from "./readBack.js"
@@ -47,9 +53,9 @@ export interface Settings<R> {
   readonly visibilityDelay: Duration.Duration
   readonly minCount: number
   readonly resends: number
+  /** Milliseconds. */
+  readonly retryFor: number
   readonly report: (progress: Progress) => Effect.Effect<void>
-  /** Whether no further work may begin. */
-  readonly isStopping: () => boolean
 }
 
 export type WorkError = MarketoError.MarketoError | SourceError
@@ -65,15 +71,19 @@ export interface Work<R> {
 /** A slice in hand. */
 interface Part {
   readonly slice: Slice
-  readonly entries: ReadonlyArray<Entry>
+  /** None before they are decoded. */
+  entries: ReadonlyArray<Entry>
   /** Whether its records may still be sent. */
   isOpen: boolean
   isClaimed: boolean
   committed: number
 }
 
-/** None where nothing was sent. */
-type Answer = Option.Option<ReadonlyArray<CustomActivities.Result>>
+/** What Marketo answered; none where nothing was sent. */
+type Answer = Either.Either<
+  Option.Option<ReadonlyArray<CustomActivities.Result>>,
+  { readonly error: MarketoError.MarketoError; readonly mayBeStored: boolean }
+>
 
 /** An entry that can be sent. */
 type Sendable = Entry & { readonly activity: CustomActivity.CustomActivity }
@@ -87,6 +97,9 @@ const NOTICEABLE = 3
 /** How soon a partition that is taken away during a wait is noticed, in milliseconds: soon where a rebalance waits for it. */
 const CLAIMED_STEP = 1_000
 const STEP = 15_000
+
+/** Dead letters that take longer than this to be written are waited for outside the lane, in milliseconds. */
+const LETTERS = 10_000
 
 const added: Outcome = { _tag: "Added", confirmedBy: "answer" }
 
@@ -104,6 +117,9 @@ const isStored = ({ outcome }: Entry) => outcome?._tag === "Added"
 
 /** Not what is in doubt: that is nothing bad, and the next run would write it again without a dead letter that says so. */
 const isBad = ({ outcome }: Entry) => outcome?._tag === "Dead" && !outcome.cause.mayBeStored
+
+/** Whether nothing of it is left to be done. */
+const isComplete = ({ committed, slice }: Part) => committed === slice.until - slice.from
 
 const isUncounted = (entry: Entry): entry is Entry => entry.outcome !== undefined && !entry.isCounted
 
@@ -130,11 +146,13 @@ const entriesOf = <A extends Entry>(parts: ReadonlyArray<Part>, is: (entry: Entr
   return found
 }
 
-export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Work<R> => {
-  const { activities, breaker, counters, deadLetters, guard, readBack, report, topic } = settings
+export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>, lane: Lane): Work<R> => {
+  const { activities, breaker, counters, deadLetters, guard, readBack, report, retryFor, topic } = settings
   const visibilityDelay = Duration.toMillis(settings.visibilityDelay)
-  let parts: ReadonlyArray<Part> = []
+  const parts = slices.map((slice): Part => ({ slice, entries: [], isOpen: true, isClaimed: false, committed: 0 }))
   let committed: Array<Entry> = []
+  /** Reports that a slow reader has not taken. */
+  const reports: Array<Fiber.Fiber<void>> = []
   /** What this pass over the records has met. */
   let hasLost = false
   let hasSkipped = false
@@ -147,7 +165,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
 
   const hasPending = (): boolean => openParts().some(({ entries }) => entries.some(isPending))
 
-  const conclude = (entry: Entry, outcome: Outcome): void => {
+  const end = (entry: Entry, outcome: Outcome): void => {
     entry.outcome = outcome
     entry.isDone = outcome._tag !== "Dead"
   }
@@ -157,9 +175,8 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
 
   /** Whether it is still there; claims nothing more. */
   const look = (part: Part, until = part.isClaimed ? part.slice.until : 0): void => {
-    // one that is committed to its end is over
-    if (!part.isOpen || part.committed === part.entries.length) return
-    part.isOpen = !settings.isStopping() && part.slice.batch.claim(until)
+    if (!part.isOpen || isComplete(part)) return
+    part.isOpen = !lane.isStopping() && part.slice.batch.claim(until)
     hasLost ||= !part.isOpen
   }
 
@@ -168,6 +185,8 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   }
 
   const claim = (part: Part): void => {
+    // it may be in another call by now
+    if (isComplete(part)) return
     look(part, part.slice.until)
     part.isClaimed ||= part.isOpen
   }
@@ -189,7 +208,9 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
         if (isCommitted) {
           for (let i = part.committed; i < done; i++) committed.push(entries[i] as Entry)
           part.committed = done
-          return Effect.void
+          if (!isComplete(part)) return Effect.void
+          part.isClaimed = false
+          return lane.done(slice)
         }
         part.isOpen = false
         part.isClaimed = false
@@ -238,6 +259,13 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   /** Commits what can be, and gives up the rest. */
   const letGo = Effect.ensuring(commitAll, release)
 
+  /** Runs again, for what is left, when something is taken away meanwhile. Nothing is claimed. */
+  const whileOpen = <E, R2>(effect: Effect.Effect<void, E, R2>): Effect.Effect<void, E, R2> =>
+    Effect.suspend(() => {
+      hasLost = false
+      return Effect.raceFirst(effect, untilLost)
+    }).pipe(Effect.repeat({ while: () => hasLost }))
+
   const tell = Effect.suspend(() => {
     if (committed.length === 0) return Effect.void
     const { records, ...outcomes } = progressOf(committed)
@@ -267,25 +295,37 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
     }
     const batch = Chunk.unsafeFromArray(entries.map(({ activity }) => activity))
     return activities.add(batch as Chunk.NonEmptyChunk<CustomActivity.CustomActivity>, { hold }).pipe(
-      Effect.map((results): Answer => Option.some(Chunk.toReadonlyArray(results))),
+      Effect.map((results) => Option.some(Chunk.toReadonlyArray(results))),
       Effect.mapError((error) => ({ error, mayBeStored: isSent })),
       Effect.catchAllCause((cause) =>
-        hasLost && EffectCause.isInterruptedOnly(cause)
-          ? Effect.succeed<Answer>(Option.none())
-          : Effect.failCause(cause),
+        hasLost && EffectCause.isInterruptedOnly(cause) ? Effect.succeedNone : Effect.failCause(cause),
       ),
+      Effect.either,
     )
   }
 
-  /** Gives outcomes to the entries, as far as they are known by now. */
-  const write = (entries: ReadonlyArray<Sendable>): Effect.Effect<void, WorkError> =>
-    Effect.matchEffect(attempt(entries), {
-      onFailure: ({ error, mayBeStored }) =>
-        mayBeStored ? settleUnknown(entries, error) : notExecuted(entries, error),
-      onSuccess: Option.match({
+  /** Gives outcomes to the entries of a call, as far as they are known by now. */
+  const conclude = (entries: ReadonlyArray<Sendable>, answer: Answer): Effect.Effect<void, WorkError> =>
+    Either.match(answer, {
+      onLeft: ({ error, mayBeStored }) => (mayBeStored ? settleUnknown(entries, error) : notExecuted(entries, error)),
+      onRight: Option.match({
         onNone: () => Effect.void,
         onSome: (results) => settle(entries, results),
       }),
+    })
+
+  const write = (entries: ReadonlyArray<Sendable>): Effect.Effect<void, WorkError> =>
+    Effect.flatMap(attempt(entries), (answer) => conclude(entries, answer))
+
+  /** `write` as the breaker allows it. */
+  const writeInTurn = (entries: ReadonlyArray<Sendable>): Effect.Effect<void, WorkError> =>
+    Effect.gen(function* () {
+      yield* lane.enter
+      const [sent, answer] = yield* breaker.run((isTrial) => {
+        const some = isTrial ? entries.slice(0, 1) : entries
+        return Effect.map(attempt(some), (answer) => [some, answer] as const)
+      })
+      yield* conclude(sent, answer)
     })
 
   /** The second half not before all of the first has an outcome: records of one key are stored in their order. */
@@ -298,7 +338,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   }
 
   const settle = (entries: ReadonlyArray<Sendable>, results: ReadonlyArray<CustomActivities.Result>) =>
-    Effect.suspend(() => {
+    Effect.flatMap(monotonic.now, (now) => {
       breaker.answered()
       let refused: SourceError | undefined
       for (let i = 0; i < results.length; i++) {
@@ -306,7 +346,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
         const result = results[i] as CustomActivities.Result
         if (result._tag === "Added") {
           readBack.note(result.marketoGUID)
-          conclude(entry, added)
+          end(entry, added)
           continue
         }
         const cause = causes.ofSkipped(result)
@@ -317,14 +357,19 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
           )
         ) {
           case "deadLetter":
-            conclude(entry, { _tag: "Dead", cause })
+            end(entry, { _tag: "Dead", cause })
             break
           case "drop":
-            conclude(entry, { _tag: "Dropped" })
+            end(entry, { _tag: "Dropped" })
             break
           case "retry":
-            entry.unsettled = cause
-            hasSkipped = true
+            entry.skippedAt ??= now
+            if (now - entry.skippedAt >= retryFor) {
+              end(entry, { _tag: "Dead", cause })
+            } else {
+              entry.unsettled = cause
+              hasSkipped = true
+            }
             break
           case "fail":
             refused ??= causes.refused(entry, cause)
@@ -340,7 +385,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       breaker.answered()
       if (others.length > 0) return writeHalves(entries)
       // an earlier call may have stored one that was sent again
-      if (only !== undefined) conclude(only, { _tag: "Dead", cause: causes.ofError(error, only.resent > 0) })
+      if (only !== undefined) end(only, { _tag: "Dead", cause: causes.ofError(error, only.resent > 0) })
       return Effect.void
     }
     return outage.passes(error)
@@ -370,7 +415,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
         !(causes.isTimeout(error) && missing.length <= settings.minCount)
       const again = missing.filter(({ resent }) => mayResend && resent < settings.resends)
       for (const entry of missing) {
-        if (!again.includes(entry)) conclude(entry, { _tag: "Dead", cause: causes.ofError(error, true) })
+        if (!again.includes(entry)) end(entry, { _tag: "Dead", cause: causes.ofError(error, true) })
       }
       for (const entry of again) {
         entry.resent++
@@ -389,7 +434,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       ),
       ({ isComplete, isStored }) => {
         for (const [i, entry] of entries.entries()) {
-          if (isStored[i] === true) conclude(entry, { _tag: "Added", confirmedBy: "readBack" })
+          if (isStored[i] === true) end(entry, { _tag: "Added", confirmedBy: "readBack" })
         }
         return { isComplete, missing: entries.filter(isPending) }
       },
@@ -417,7 +462,7 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       if (isOpen) continue
       for (const entry of entries.slice(0, Math.max(0, entries.findLastIndex(isStored)))) {
         if (entry.outcome !== undefined || entry.unsettled === undefined) continue
-        conclude(entry, { _tag: "Dead", cause: entry.unsettled })
+        end(entry, { _tag: "Dead", cause: entry.unsettled })
         // it would have passed, and is no matter of the guard
         entry.isCounted = true
       }
@@ -430,7 +475,12 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       // what is done does not wait for them
       yield* commitAll
       const letters = entriesOf(claimed().filter(is), isDead)
-      if (letters.length > 0) yield* deadLetters.write(letters.map((entry) => [entry, entry.outcome.cause]))
+      if (letters.length > 0) {
+        yield* Effect.raceFirst(
+          deadLetters.write(letters.map((entry) => [entry, entry.outcome.cause])),
+          Effect.zipRight(Effect.delay(lane.leave, LETTERS), Effect.never),
+        )
+      }
       for (const entry of letters) entry.isDone = true
     })
 
@@ -441,12 +491,20 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   const finish = Effect.gen(function* () {
     if (openParts().some(isOutstanding)) claimAll()
     if (settings.onAssign === "write") giveUp()
-    const uncounted = entriesOf(claimed(), isUncounted)
+    const uncounted = entriesOf(
+      parts.filter((part) => part.isClaimed || isComplete(part)),
+      isUncounted,
+    )
     guard.count(uncounted.map(isBad))
     for (const entry of uncounted) entry.isCounted = true
     // of too many only those that keep something stored from being committed
     yield* guard.isExceeded ? secure : writeLetters(() => true)
     yield* pauseClaims
+    yield* Effect.forEach(
+      parts.filter(({ isClaimed, isOpen }) => !isOpen && !isClaimed),
+      ({ slice }) => lane.done(slice),
+      { discard: true },
+    )
     if (guard.isExceeded) return yield* tooMany()
     // a reader that is slow does not keep anything claimed
     if (claimed().length === 0) yield* tell
@@ -461,6 +519,8 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
   /** Before skipped records are sent again; what is taken away meanwhile is let go. */
   const pause = (pauses: number) =>
     Effect.gen(function* () {
+      yield* lane.leave
+      if (committed.length > 0) reports.push(yield* Effect.fork(tell))
       const skipped = entriesOf(openParts(), isSkipped)
       yield* Metric.incrementBy(counters.retries, skipped.length)
       if (pauses >= NOTICEABLE) {
@@ -473,7 +533,10 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
           },
         )
       }
-      const until = (yield* monotonic.now) + retryPause(pauses)
+      const until = Math.min(
+        (yield* monotonic.now) + retryPause(pauses),
+        ...skipped.map(({ skippedAt }) => (skippedAt ?? Number.POSITIVE_INFINITY) + retryFor),
+      )
       for (let now = yield* monotonic.now; now < until && hasPending(); now = yield* monotonic.now) {
         yield* Effect.sleep(Math.min(step(), until - now))
         hasLost = false
@@ -482,14 +545,20 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       }
     })
 
+  const decode = Effect.suspend(() =>
+    Effect.forEach(
+      openParts().filter(({ entries }) => entries.length === 0),
+      (part) =>
+        Effect.map(settings.decode(part.slice), (entries) => {
+          part.entries = entries
+        }),
+      { concurrency: "unbounded", discard: true },
+    ),
+  )
+
   const run = Effect.gen(function* () {
-    parts = yield* Effect.forEach(slices, (slice) =>
-      Effect.map(
-        settings.decode(slice),
-        (entries): Part => ({ slice, entries, isOpen: true, isClaimed: false, committed: 0 }),
-      ),
-    )
-    yield* confirmEarlier
+    yield* whileOpen(decode)
+    yield* whileOpen(confirmEarlier)
     for (let pauses = 0; ; ) {
       hasLost = false
       hasSkipped = false
@@ -497,17 +566,15 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>): Wo
       if (entries.length > 0 && !isTooMany()) {
         isSent = false
         if (breaker.isOpen()) yield* pauseClaims
-        yield* Effect.raceFirst(
-          breaker.run((isTrial) => write(isTrial ? entries.slice(0, 1) : entries)),
-          untilLost,
-        )
+        yield* Effect.raceFirst(writeInTurn(entries), untilLost)
       }
       yield* finish
-      if (!hasPending()) return
+      if (!hasPending()) break
       if (hasSkipped) yield* pause(++pauses)
     }
+    yield* Fiber.joinAll(reports)
   }).pipe(
-    Effect.tapError(() => Effect.zipRight(secure, Effect.zipRight(letGo, tell))),
+    Effect.tapError(() => Effect.zipRight(Effect.ignore(secure), Effect.zipRight(letGo, tell))),
     Effect.ensuring(release),
     Effect.withSpan("CustomActivitySource.batch", {
       captureStackTrace: false,

@@ -1,8 +1,8 @@
-import { Marketo } from "@effect-marketo/core"
+import { CustomActivities, type CustomActivity, Marketo, type MarketoError } from "@effect-marketo/core"
 import { KafkaClient, type KafkaRecord, Partitioner } from "@effect-marketo/kafka"
 import { Simulator } from "@effect-marketo/simulator"
 import { type CustomActivitySource, Progress } from "@effect-marketo/source-kafka"
-import { DateTime, Effect, Layer, Logger, LogLevel, Option, Redacted, Stream } from "effect"
+import { Chunk, DateTime, Effect, Layer, Logger, LogLevel, Option, Redacted, Stream } from "effect"
 
 export const TYPE = 100_001
 export const identity = "bookingNumber"
@@ -92,6 +92,29 @@ export const marketo = (options: Simulator.Options = {}, policies: NonNullable<M
         data: { activities: 0, leads: 50, ...options.data },
       }),
     ),
+  )
+
+/** Marketo skips each of these activities with this code, and adds the others. */
+export const skipping = (code: string, isSkipped: (activity: CustomActivity.CustomActivity) => boolean) =>
+  Layer.effect(
+    CustomActivities.CustomActivities,
+    Effect.map(CustomActivities.CustomActivities, (service) => ({
+      ...service,
+      add: (batch, options) => {
+        const skipped: CustomActivities.Result = { _tag: "Skipped", codes: [{ code, message: "" }], requestId: "r" }
+        const others = Chunk.filter(batch, (activity) => !isSkipped(activity))
+        const answer: Effect.Effect<
+          ReadonlyArray<CustomActivities.Result>,
+          MarketoError.MarketoError
+        > = Chunk.isNonEmpty(others)
+          ? Effect.map(service.add(others, options), Chunk.toReadonlyArray)
+          : Effect.as(options?.hold?.acquire ?? Effect.void, [])
+        return Effect.map(answer, (results) => {
+          const added = results[Symbol.iterator]()
+          return Chunk.map(batch, (activity) => (isSkipped(activity) ? skipped : (added.next().value ?? skipped)))
+        })
+      },
+    })),
   )
 
 /** Takes until so many records are accounted for. */
