@@ -36,7 +36,7 @@ const count = Effect.gen(function* () {
     Effect.sync(() => {
       records += chunk.length
       for (const { headers } of chunk) {
-        for (const guid of headers["marketo-guid"] ?? []) guids.add(Buffer.from(guid).toString())
+        for (const guid of headers["marketo-guid"] ?? []) guids.add(Buffer.from(guid ?? "").toString())
       }
     }),
   )

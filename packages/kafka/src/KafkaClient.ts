@@ -11,6 +11,7 @@ import type * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { Compression } from "./Compression.js"
 import type { KafkaError } from "./KafkaError.js"
 import type { ConsumerRecord, TopicPartition } from "./KafkaRecord.js"
 import type { PartitionBatch } from "./PartitionBatch.js"
@@ -22,8 +23,8 @@ import type { NewTopic, Topic, TopicConfig } from "./Topic.js"
  * @category models
  */
 export interface ProducerOptions {
-  /** Default: `"none"`. */
-  readonly compression?: "none" | "gzip" | undefined
+  /** One that this process can write: `Compression.writable`. Default: `"none"`. */
+  readonly compression?: Compression | undefined
 }
 
 /**
@@ -75,12 +76,27 @@ export interface ConsumerOptions {
   /** How long a rebalance, and the end of the stream, waits for work under way. Default: 150 seconds. */
   readonly rebalanceTimeout?: Duration.DurationInput | undefined
   /**
+   * Batches of records that cannot be read: damaged, or larger unpacked than the client's `maxDecompressedBytes`. `"fail"` ends
+   * the stream with `RecordUnreadable`, before such a batch. `"deliver"` gives one record for each, with `unreadable`, which
+   * is committed like any other. Default: `"fail"`, so that no program takes one for a tombstone.
+   */
+  readonly unreadable?: "fail" | "deliver" | undefined
+  /**
    * When a member is lost by an error that is retryable, another one takes its place after the delays of this schedule,
    * and the stream goes on. Before the first member has joined, the client's `startTimeout` is a limit as well.
    * `Schedule.stop` lets the stream fail at the first loss. Default: 100 milliseconds, doubled up to 10 seconds, for ever,
    * and from the beginning again when a minute has gone by.
    */
   readonly restart?: Schedule.Schedule<unknown, KafkaError> | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReadOptions {
+  /** As for `consume`: batches of records that cannot be read. Default: `"fail"`. */
+  readonly unreadable?: "fail" | "deliver" | undefined
 }
 
 /**
@@ -114,10 +130,9 @@ export interface Service {
    * A commit is answered before its records become visible: a read that begins within milliseconds may miss it. One that
    * begins after a new producer of the same transactional id was made misses nothing of the older ones.
    *
-   * kafkajs reads only as a member of a group: each read has one of its own, `<clientId>-read-<uuid>`, deleted afterwards.
-   * A broker lets the first member of a group wait for others, `group.initial.rebalance.delay.ms`, 3 seconds by default.
+   * It belongs to no consumer group, and needs the ACL Read on the topic alone.
    */
-  readonly read: (topic: string, partition?: number) => Stream.Stream<ConsumerRecord, KafkaError>
+  readonly read: (topic: string, partition?: number, options?: ReadOptions) => Stream.Stream<ConsumerRecord, KafkaError>
   /** None when it does not exist. */
   readonly topic: (name: string) => Effect.Effect<Option.Option<Topic>, KafkaError>
   /** Its settings, the defaults among them. Fails as `UnknownTopic` when it does not exist. */

@@ -19,6 +19,10 @@ export const reasons = {
   Fenced: { isRetryable: false, advice: "another producer of this transactional id took over: stop" },
   RecordTooLarge: { isRetryable: false, advice: "raise max.message.bytes of the topic, or keep the record elsewhere" },
   RecordRejected: { isRetryable: false, advice: "the broker refuses the record as it is" },
+  RecordUnreadable: {
+    isRetryable: false,
+    advice: "raise maxDecompressedBytes, or ask for what is unreadable and pass it over",
+  },
   OffsetOutOfRange: { isRetryable: false, advice: "records are gone: see why, then set the group's offset" },
   UnknownTopic: { isRetryable: false, advice: "create the topic" },
   Misconfigured: { isRetryable: false, advice: "a person has to change the configuration" },

@@ -40,7 +40,7 @@ export interface Tls {
 export interface Options {
   /** `host:port` of some brokers of the cluster; the others are learnt from them. */
   readonly brokers: ReadonlyArray<string>
-  /** Names this program in the brokers' logs and quotas, and the groups of `read`. Default: `"effect-marketo"`. */
+  /** Names this program in the brokers' logs and quotas. Default: `"effect-marketo"`. */
   readonly clientId?: string | undefined
   readonly sasl?: Sasl | undefined
   /** Default: false. */
@@ -58,6 +58,12 @@ export interface Options {
    * How long a send is tried again while brokers are away; in a transaction not longer than that may take. Default: 2 minutes.
    */
   readonly deliveryTimeout?: Duration.Duration | undefined
+  /**
+   * What a batch of records may take unpacked, in bytes, whatever its compression; each record and each header counts as at
+   * least 128. A kilobyte of a batch can stand for a megabyte: whoever may write to a topic decides what its readers
+   * have to unpack. Records of a batch that takes more are `unreadable`. Default: 64 MiB.
+   */
+  readonly maxDecompressedBytes?: number | undefined
 }
 
 /**

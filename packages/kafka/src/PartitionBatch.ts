@@ -19,7 +19,7 @@
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as lock from "./internal/lock.js"
-import type { ConsumerRecord, TopicPartition } from "./KafkaRecord.js"
+import type { ConsumerRecord, TopicPartition, Unreadable } from "./KafkaRecord.js"
 
 /**
  * Consecutive records of one partition. Work on them goes from the first to the last. `use` does what it takes: it claims
@@ -35,8 +35,10 @@ export interface PartitionBatch extends TopicPartition {
   readonly length: number
   /** The record at an index below `length`. It is made when it is asked for, so work on a few at a time is spread out. */
   readonly at: (index: number) => ConsumerRecord
-  /** The value of that record, without making it; `null` is a tombstone. */
+  /** The value of that record, without making it; `null` is a tombstone, unless the record is unreadable. */
   readonly valueAt: (index: number) => Uint8Array | null
+  /** Set if that record stands for a batch of records that could not be read; see `unreadable` of the options. */
+  readonly unreadableAt: (index: number) => Unreadable | undefined
   /** All of them. */
   readonly records: Chunk.NonEmptyChunk<ConsumerRecord>
   /**

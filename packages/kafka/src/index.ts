@@ -1,3 +1,5 @@
+/** How records are compressed. */
+export * as Compression from "./Compression.js"
 /** Work on a topic as a member of a consumer group. */
 export * as Consumer from "./Consumer.js"
 /** A Kafka cluster as a service: the port. */

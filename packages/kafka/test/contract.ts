@@ -159,11 +159,11 @@ export const contract = ({ layer, over, transactionTimeout }: Settings) => {
         assert.deepStrictEqual(list(first?.value), Option.some([...bytes]))
         assert.deepStrictEqual(first?.timestamp, timestamp)
         assert.deepStrictEqual(
-          (first?.headers.one ?? []).map((value) => [...value]),
+          (first?.headers.one ?? []).map((value) => value && [...value]),
           [utf8("1")],
         )
         assert.deepStrictEqual(
-          (first?.headers.more ?? []).map((value) => [...value]),
+          (first?.headers.more ?? []).map((value) => value && [...value]),
           [utf8("2"), [...bytes]],
         )
         assert.deepStrictEqual(list(second?.key), Option.some([...bytes]))

@@ -24,6 +24,7 @@ import * as ActivityRecord from "@effect-marketo/core/ActivityRecord"
 import * as ActivitySink from "@effect-marketo/core/ActivitySink"
 import type { ActivityType } from "@effect-marketo/core/ActivityType"
 import { SinkError } from "@effect-marketo/core/SinkError"
+import * as Compression from "@effect-marketo/kafka/Compression"
 import * as KafkaClient from "@effect-marketo/kafka/KafkaClient"
 import type { Topic } from "@effect-marketo/kafka/Topic"
 import * as Chunk from "effect/Chunk"
@@ -71,8 +72,8 @@ export interface Options {
    * missing topic is an error.
    */
   readonly createTopics?: boolean | undefined
-  /** Default: `"none"`. */
-  readonly compression?: "none" | "gzip" | undefined
+  /** One that this process can write: `Compression.writable`. Default: `"none"`. */
+  readonly compression?: Compression.Compression | undefined
   /**
    * The time of Kafka's records. With `"activityDate"`, retention by time deletes old activities soon after they are
    * written, and brokers may refuse times in the future. Default: `"ingestion"`.
@@ -116,7 +117,7 @@ export interface Hooks<out E = never, out R = never> {
 }
 
 const check = (options: Options, listed: ReadonlyArray<string>, hooks: Hooks<unknown, unknown>) => {
-  const { checkpointTopic, prefix = "", rejectedTopic, tooLarge } = options
+  const { checkpointTopic, compression = "none", prefix = "", rejectedTopic, tooLarge } = options
   const wrong = (description: string) => Effect.fail(failure("Other", description))
   const all = [...listed, rejectedTopic, checkpointTopic].filter((name) => name !== undefined)
   if (listed.length === 0) return wrong("`topic` names no topic")
@@ -126,6 +127,8 @@ const check = (options: Options, listed: ReadonlyArray<string>, hooks: Hooks<unk
   if (options.prefix !== undefined && !names.isPrefix(prefix)) {
     return wrong("`prefix` has 1 to 100 letters, digits, dots, underscores and hyphens")
   }
+  const refused = Compression.refusal(compression)
+  if (refused !== undefined) return wrong(refused)
   if (tooLarge === "reject" && rejectedTopic === undefined) {
     return wrong('`tooLarge: "reject"` needs a `rejectedTopic`')
   }

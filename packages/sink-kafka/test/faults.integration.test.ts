@@ -134,8 +134,6 @@ describeWithOwnKafka("KafkaSink, as a user with ACLs", () => {
       assert.match(yield* refusal, /^Unavailable .*make a producer for .*Write on the transactional id/)
       yield* allow(Resource.TRANSACTIONAL_ID, "marketo__", Operation.WRITE)
       assert.strictEqual(yield* refusal, "written") // there was no checkpoint to be read yet
-      assert.match(yield* refusal, /^Unavailable .*read the checkpoint of .*Read on the group/)
-      yield* allow(Resource.GROUP, "effect-marketo-read-", Operation.READ)
       assert.match(yield* refusal, /^Unavailable .*read the checkpoint of .*lacks an ACL on the topic/)
       yield* allow(Resource.TOPIC, "marketo__", Operation.READ)
       yield* Effect.scoped(open(client, options))

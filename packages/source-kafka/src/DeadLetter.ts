@@ -66,7 +66,7 @@ const decoder = new TextDecoder()
 /** The last one counts, where a header is repeated. */
 const text = ({ headers }: KafkaRecord.ConsumerRecord, name: string): string | undefined => {
   const value = headers[name]?.at(-1)
-  return value === undefined ? undefined : decoder.decode(value)
+  return value === undefined ? undefined : decoder.decode(value ?? undefined)
 }
 
 /**

@@ -106,7 +106,7 @@ const MIN_COST = Math.floor(MAX_BYTES / 300)
 
 const bytesOf = ({ letter: { record } }: Fated): number =>
   [...Option.toArray(record.key), ...Option.toArray(record.value), ...Object.values(record.headers).flat()].reduce(
-    (sum, { length }) => sum + length,
+    (sum, bytes) => sum + (bytes?.length ?? 0),
     0,
   )
 

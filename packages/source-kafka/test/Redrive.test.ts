@@ -5,7 +5,7 @@ import { Chunk, DateTime, Effect, Option, Stream, TestClock } from "effect"
 
 const [topic, dead, exhaustedTopic] = ["in", "dead", "exhausted"]
 const redrive = { deadLetterTopic: dead, exhaustedTopic }
-const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes)
+const text = (bytes: Uint8Array | null | undefined) => new TextDecoder().decode(bytes ?? undefined)
 
 interface Letter {
   readonly code?: string

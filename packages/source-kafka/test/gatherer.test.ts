@@ -26,6 +26,7 @@ const batch = (
     length: count,
     at,
     valueAt: (n) => Option.getOrNull(at(n).value),
+    unreadableAt: () => undefined,
     records: Chunk.makeBy(count, at),
     first: options.first ?? false,
     hasMore: options.hasMore ?? false,

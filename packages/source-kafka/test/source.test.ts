@@ -74,7 +74,8 @@ const letters = (topic: string) =>
     ),
   )
 
-const headerOf = ({ headers }: KafkaRecord.ConsumerRecord, name: string) => new TextDecoder().decode(headers[name]?.[0])
+const headerOf = ({ headers }: KafkaRecord.ConsumerRecord, name: string) =>
+  new TextDecoder().decode(headers[name]?.[0] ?? undefined)
 
 const faults = (list: ReadonlyArray<Fault>) =>
   Effect.flatMap(Simulator.Simulator, (simulator) => Effect.forEach(list, simulator.fault, { discard: true }))
@@ -293,7 +294,7 @@ describe("bad input", () => {
             : Option.some([...(typeof value === "string" ? new TextEncoder().encode(value) : value)]),
         )
         assert.deepStrictEqual(
-          letter.headers["x-trace"]?.map((bytes) => new TextDecoder().decode(bytes)),
+          letter.headers["x-trace"]?.map((bytes) => new TextDecoder().decode(bytes ?? undefined)),
           ["a", "b"],
         )
         assert.deepStrictEqual([...(letter.headers["x-bytes"]?.[0] ?? [])], [0, 255])

@@ -1,8 +1,9 @@
 /**
- * Kafka's jars, by Maven, in a folder for each version that outlives clones and installs.
+ * Kafka's jars, by Maven, in a folder that outlives clones and installs.
  *
  * @since 0.1.0
  */
+import { createHash } from "node:crypto"
 import * as fs from "node:fs/promises"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -60,10 +61,19 @@ const copy = (version: string, folder: string): Effect.Effect<void, BrokerError>
     ),
   )
 
+/** A folder for each version and each list of jars: one that was filled from another list lacks some. */
+const folderOf = async (version: string): Promise<string> => {
+  const list = createHash("sha256")
+    .update(await fs.readFile(pom))
+    .digest("hex")
+    .slice(0, 8)
+  return path.join(cache(), `kafka-${version}-${list}`)
+}
+
 /** The folder with the jars of a version. It appears in one step, so what is there is complete. */
 export const get = (version: string): Effect.Effect<string, BrokerError> =>
   Effect.gen(function* () {
-    const folder = path.join(cache(), `kafka-${version}`)
+    const folder = yield* io(`read ${pom}`, () => folderOf(version))
     if (yield* Effect.promise(() => exists(folder))) return folder
     yield* Effect.acquireUseRelease(
       io(`write to ${cache()}`, async () => {

@@ -9,13 +9,13 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Record from "effect/Record"
 import * as Stream from "effect/Stream"
 import type { Service, TransactionalProducerOptions } from "../KafkaClient.js"
 import { KafkaError } from "../KafkaError.js"
 import type { ConsumerRecord, ProducerRecord, TopicPartition } from "../KafkaRecord.js"
 import type { Producer } from "../Producer.js"
 import { defaultMaxMessageBytes, type TopicConfig } from "../Topic.js"
+import { fromList, toList } from "./headers.js"
 import { sizeOf } from "./recordSize.js"
 import * as transactions from "./transactions.js"
 
@@ -64,7 +64,9 @@ const consumed = (
   timestamp: record.timestamp ?? now,
   key: Option.map(Option.fromNullable(record.key), bytes),
   value: Option.map(Option.fromNullable(record.value), bytes),
-  headers: Record.map(record.headers ?? {}, (values) => [values].flat().map(bytes)),
+  headers: fromList(
+    toList(record.headers ?? {}).map(([name, value]) => [name, value === null ? null : bytes(value)] as const),
+  ),
 })
 
 const endOf = (partition: Partition): number => partition.start + partition.entries.length

@@ -5,7 +5,7 @@
  */
 import type { HeaderValue, ProducerRecord } from "../KafkaRecord.js"
 
-const bytesOf = (part: HeaderValue | null): number => {
+const bytesOf = (part: HeaderValue): number => {
   if (part === null) return 0
   return typeof part === "string" ? Buffer.byteLength(part) : part.byteLength
 }
@@ -20,8 +20,8 @@ const headerOf = (name: string, value: HeaderValue): number => headerOverhead + 
 export const sizeOf = ({ headers, key, value }: ProducerRecord): number => {
   let size = overhead + bytesOf(key) + bytesOf(value)
   for (const name in headers) {
-    const values = headers[name] ?? ""
-    if (typeof values === "string" || values instanceof Uint8Array) size += headerOf(name, values)
+    const values = headers[name] ?? null
+    if (values === null || typeof values === "string" || values instanceof Uint8Array) size += headerOf(name, values)
     else for (const each of values) size += headerOf(name, each)
   }
   return size

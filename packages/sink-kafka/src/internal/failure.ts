@@ -19,6 +19,7 @@ const sinkReasons: Readonly<Record<Reason, SinkError["reason"]>> = {
   Fenced: "Fenced",
   RecordTooLarge: "RecordRejected",
   RecordRejected: "RecordRejected",
+  RecordUnreadable: "CheckpointRefused",
   UnknownTopic: "Unavailable",
   OffsetOutOfRange: "Unavailable",
   Misconfigured: "Unavailable",
@@ -47,8 +48,8 @@ const retryable = ({ cause }: SinkError): KafkaError | undefined =>
   cause instanceof KafkaError && cause.isRetryable ? cause : undefined
 
 /**
- * 0.5 s, 1 s, … 5 s between tries. The first leaves a copy that takes over the time from its new producer to its checkpoint, which
- * who then looks sees; not where brokers let each group wait for `group.initial.rebalance.delay.ms`.
+ * 0.5 s, 1 s, … 5 s between attempts. The first delay gives a copy that takes over the time to write its checkpoint after its producer
+ * has started, so that our next read sees it.
  */
 const delays = Schedule.exponential("500 millis").pipe(Schedule.union(Schedule.spaced("5 seconds")), Schedule.jittered)
 

@@ -10,7 +10,7 @@ export const textOf = (bytes: Option.Option<Uint8Array>): string =>
   Option.match(bytes, { onNone: () => "", onSome: (some) => Buffer.from(some).toString() })
 
 export const headerOf = ({ headers }: KafkaRecord.ConsumerRecord, name: string): string | undefined =>
-  headers[name]?.map((bytes) => Buffer.from(bytes).toString()).join()
+  headers[name]?.map((bytes) => Buffer.from(bytes ?? "").toString()).join()
 
 const placeOf = ({ partition, topic }: KafkaRecord.TopicPartition) => `${topic}/${partition}`
 

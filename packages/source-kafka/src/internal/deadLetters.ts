@@ -41,7 +41,7 @@ const letterOf = ({ activity, record }: Entry, cause: Cause): Letter => {
     [DeadLetter.headers.activityTypeId]: activity === undefined ? undefined : String(activity.activityTypeId),
     [DeadLetter.headers.attempts]: String(DeadLetter.attemptsOf(record)),
   }
-  const headers: Record<string, ReadonlyArray<Uint8Array>> = { ...record.headers }
+  const headers: Record<string, ReadonlyArray<Uint8Array | null>> = { ...record.headers }
   for (const [name, value] of Object.entries(own)) if (value !== undefined) headers[name] = [encoder.encode(value)]
   return { key: Option.getOrNull(record.key), value: Option.getOrNull(record.value), headers }
 }
@@ -51,7 +51,7 @@ const lengthOf = (value: string | Uint8Array | null): number =>
 
 const sizeOf = ({ headers, key, value }: Letter): number =>
   Object.entries(headers).reduce(
-    (sum, [name, values]) => values.reduce((bytes, one) => bytes + lengthOf(name) + one.length + 10, sum),
+    (sum, [name, values]) => values.reduce((bytes, one) => bytes + lengthOf(name) + lengthOf(one) + 10, sum),
     OVERHEAD + lengthOf(key) + lengthOf(value),
   )
 

@@ -61,6 +61,7 @@ export const layer: Layer.Layer<Feed | KafkaClient.KafkaClient> = Layer.effectCo
               length: rest.length,
               at: (index) => Chunk.unsafeGet(rest, index),
               valueAt: (index) => Option.getOrNull(Chunk.unsafeGet(rest, index).value),
+              unreadableAt: () => undefined,
               records: rest as PartitionBatch.PartitionBatch["records"],
               first: true,
               hasMore: false,

@@ -19,9 +19,12 @@ const isAddress = (broker: string): boolean => {
 
 const limits = ["connectTimeout", "requestTimeout", "startTimeout", "deliveryTimeout"] as const
 
+/** A buffer of Node and of WebAssembly can be as large. */
+const MAX_UNPACKED = 2 ** 30
+
 /** What is wrong, in words. No value of a secret. */
 const mistake = (options: Options): string | undefined => {
-  const { brokers, clientId, sasl, tls } = options
+  const { brokers, clientId, maxDecompressedBytes, sasl, tls } = options
   if (brokers.length === 0) return "brokers must name at least one broker, as host:port"
   const wrong = brokers.findIndex((broker) => !isAddress(broker))
   if (wrong >= 0) return `brokers[${wrong}] must be host:port, without a scheme or a user`
@@ -30,6 +33,9 @@ const mistake = (options: Options): string | undefined => {
   if (sasl !== undefined && isBlank(Redacted.value(sasl.password))) return "sasl.password must not be empty"
   if (typeof tls === "object" && (tls.cert === undefined) !== (tls.key === undefined)) {
     return "tls.cert and tls.key belong together"
+  }
+  if (maxDecompressedBytes !== undefined && !(maxDecompressedBytes >= 1 && maxDecompressedBytes <= MAX_UNPACKED)) {
+    return `maxDecompressedBytes must be between 1 and ${MAX_UNPACKED}`
   }
   const limit = limits.find((name) => {
     const value = options[name]

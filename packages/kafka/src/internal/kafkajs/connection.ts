@@ -16,8 +16,10 @@ import kafkajs from "kafkajs"
 import { KafkaError } from "../../KafkaError.js"
 import type { Options, SocketFactory, Transport } from "../../KafkajsOptions.js"
 import { toKafkaError } from "./errors.js"
+import { type Cluster, onEachBroker } from "./inside.js"
 import * as logging from "./logging.js"
 import { ofNamedTopicsOnly } from "./metadata.js"
+import { takeOver } from "./protocol.js"
 import { within } from "./within.js"
 
 /** In milliseconds. */
@@ -38,7 +40,6 @@ export type Policy = "once" | "steady" | "transactional"
 const triesWithin = (limit: number): number => 15 + Math.ceil(limit / 1000)
 
 export interface Connection {
-  readonly clientId: string
   readonly limits: Limits
   readonly retry: (policy: Policy) => RetryOptions
   /**
@@ -47,6 +48,8 @@ export interface Connection {
    * with another broker: of one that accepts connections and says nothing kafkajs does not get away.
    */
   readonly open: (policy: Policy) => Effect.Effect<Kafka, never, Scope.Scope>
+  /** kafkajs's own cluster, of a client of its own, that reads what is committed. */
+  readonly cluster: (policy: Policy) => Effect.Effect<Cluster, never, Scope.Scope>
   /**
    * Calls kafkajs, for at most `limit` milliseconds; what it does after that is not waited for. `late` says what the lack of
    * an answer means.
@@ -68,8 +71,7 @@ export interface Connection {
   readonly persist: <A, R>(doing: string, attempt: Effect.Effect<A, KafkaError, R>) => Effect.Effect<A, KafkaError, R>
 }
 
-export const { AssignerProtocol, CompressionTypes, ConfigResourceTypes, KafkaJSProtocolError, PartitionAssigners } =
-  kafkajs
+export const { AssignerProtocol, ConfigResourceTypes, KafkaJSProtocolError, PartitionAssigners } = kafkajs
 
 /** A topic that was made a moment ago is not known to all brokers yet. */
 const topicAppears = Schedule.intersect(Schedule.spaced("100 millis"), Schedule.recurs(4))
@@ -78,6 +80,12 @@ const topicAppears = Schedule.intersect(Schedule.spaced("100 millis"), Schedule.
 export const goodbye = 1000
 
 const keepAlive = 60_000
+
+/** 64 MiB. */
+const MAX_DECOMPRESSED = 2 ** 26
+
+/** Of readers: what is open or aborted is not seen. */
+export const READ_COMMITTED = 1
 
 const openSocket: SocketFactory = ({ host, onConnect, port, tls: options }) => {
   const socket =
@@ -114,6 +122,7 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
       start: Duration.toMillis(options.startTimeout ?? "30 seconds"),
       delivery: Duration.toMillis(options.deliveryTimeout ?? "2 minutes"),
     }
+    const { maxDecompressedBytes = MAX_DECOMPRESSED } = options
     const socketFactory = transport.socketFactory ?? openSocket
     const secure = tlsOptions === false ? undefined : tlsOf(tlsOptions)
 
@@ -131,7 +140,7 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
       const sockets = new Set<net.Socket>()
       let closed = false
       const brokers = [...options.brokers.slice(first), ...options.brokers.slice(0, first)]
-      const client = new kafkajs.Kafka({
+      const kafka = new kafkajs.Kafka({
         // without any, kafkajs stops trying, which would keep the process
         brokers: () => (closed ? [] : brokers),
         clientId,
@@ -154,22 +163,29 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
           if (!closed && !logging.isNoise(entry)) Runtime.runFork(runtime)(log(entry))
         },
       })
-      const kafka = ofNamedTopicsOnly(client)
+      const createCluster = onEachBroker(kafka, (broker, { isolationLevel }) =>
+        // only readers have an isolation level
+        ofNamedTopicsOnly(takeOver(broker, maxDecompressedBytes), isolationLevel !== undefined),
+      )
       const close = () => {
         closed = true
         // with an error: kafkajs then lets go of its requests and timers
         for (const socket of sockets) socket.destroy(new Error("this client was closed"))
       }
-      return { kafka, close }
+      return { kafka, createCluster, close }
     }
 
-    const open: Connection["open"] = (policy) =>
-      Effect.map(
-        Effect.acquireRelease(
-          Effect.sync(() => openUnsafe(policy)),
-          ({ close }) => Effect.sync(close),
-        ),
-        ({ kafka }) => kafka,
+    const opened = (policy: Policy) =>
+      Effect.acquireRelease(
+        Effect.sync(() => openUnsafe(policy)),
+        ({ close }) => Effect.sync(close),
+      )
+
+    const open: Connection["open"] = (policy) => Effect.map(opened(policy), ({ kafka }) => kafka)
+
+    const cluster: Connection["cluster"] = (policy) =>
+      Effect.map(opened(policy), ({ createCluster }) =>
+        createCluster({ allowAutoTopicCreation: false, isolationLevel: READ_COMMITTED }),
       )
 
     const noAnswer = (doing: string, limit: number, reason: "Unavailable" | "OutcomeUnknown") =>
@@ -228,5 +244,5 @@ export const make = (options: Options, transport: Transport): Effect.Effect<Conn
         ).pipe(Effect.retry({ schedule: topicAppears, while: (error) => error.reason === "UnknownTopic" })),
       )
 
-    return { clientId, limits, retry, open, attempt, connect, admin, persist }
+    return { limits, retry, open, cluster, attempt, connect, admin, persist }
   })

@@ -9,9 +9,11 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { ConsumerOptions, Service } from "../../KafkaClient.js"
 import { KafkaError } from "../../KafkaError.js"
+import type { PartitionBatch } from "../../PartitionBatch.js"
 import * as Inbox from "../inbox.js"
 import type { Connection } from "./connection.js"
 import * as Member from "./consumerMember.js"
+import { refusal } from "./unreadable.js"
 
 const defaultRestart = Schedule.exponential("100 millis").pipe(
   Schedule.union(Schedule.spaced("10 seconds")),
@@ -49,7 +51,7 @@ const checkOptions = (options: ConsumerOptions): Effect.Effect<Omit<Member.Setti
 }
 
 export const make =
-  (connection: Connection, { topic, topicConfig }: Pick<Service, "topic" | "topicConfig">): Service["consume"] =>
+  (connection: Connection, { topic }: Pick<Service, "topic">): Service["consume"] =>
   (options) =>
     Stream.unwrapScoped(
       Effect.gen(function* () {
@@ -58,8 +60,6 @@ export const make =
         if (Option.isNone(found)) {
           return yield* new KafkaError({ reason: "UnknownTopic", description: `there is no topic ${options.topic}` })
         }
-        yield* warnOfCompaction(options.topic, topicConfig)
-
         const startUntil = (yield* Clock.currentTimeMillis) + connection.limits.start
         let hasJoined = false
         const inbox = yield* Inbox.make
@@ -83,20 +83,14 @@ export const make =
           Effect.interruptible,
           Effect.forkScoped,
         )
-        return inbox.stream
+        return options.unreadable === "deliver" ? inbox.stream : Stream.mapEffect(inbox.stream, refuseUnreadable)
       }),
     )
 
-/** What is left of a record batch after compaction may be nothing, and kafkajs does not get past that. */
-const warnOfCompaction = (topic: string, topicConfig: Service["topicConfig"]) =>
-  topicConfig(topic).pipe(
-    Effect.flatMap((config) =>
-      config["cleanup.policy"]?.includes("compact") === true
-        ? Effect.logWarning(
-            `topic ${topic} is compacted: where compaction leaves an empty batch, kafkajs reads no further in that partition`,
-          )
-        : Effect.void,
-    ),
-    // it takes an ACL of its own, which consuming does not need
-    Effect.ignore,
-  )
+const refuseUnreadable = (batch: PartitionBatch): Effect.Effect<PartitionBatch, KafkaError> => {
+  for (let index = 0; index < batch.length; index++) {
+    const unreadable = batch.unreadableAt(index)
+    if (unreadable !== undefined) return refusal(`cannot consume topic ${batch.topic}`, batch, unreadable)
+  }
+  return Effect.succeed(batch)
+}

@@ -8,7 +8,7 @@ import type { ConsumerRecord } from "../../KafkaRecord.js"
 import * as PartitionBatch from "../../PartitionBatch.js"
 import * as lock from "../lock.js"
 import type { Progress } from "./consumerProgress.js"
-import { fromMessage } from "./consumerRecord.js"
+import { fromMessage, messageOf } from "./consumerRecord.js"
 
 export interface Settings {
   readonly batch: Batch
@@ -26,8 +26,10 @@ export const make = ({ batch, commit, first, progress }: Settings): PartitionBat
   const made: Array<ConsumerRecord | undefined> = []
   const inTurn = lock.make()
 
+  const messageAt = (index: number) => messageOf(messages[index] as KafkaMessage)
+
   const at = (index: number) => {
-    made[index] ??= fromMessage(topic, partition, messages[index] as KafkaMessage)
+    made[index] ??= fromMessage(topic, partition, messageAt(index))
     return made[index]
   }
 
@@ -47,7 +49,8 @@ export const make = ({ batch, commit, first, progress }: Settings): PartitionBat
     partition,
     length,
     at,
-    valueAt: (index) => (messages[index] as KafkaMessage).value,
+    valueAt: (index) => messageAt(index).value,
+    unreadableAt: (index) => messageAt(index).unreadable,
     get records() {
       return Chunk.makeBy(length, at)
     },

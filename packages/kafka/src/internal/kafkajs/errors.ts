@@ -136,7 +136,6 @@ export const meanings: Readonly<Record<string, Meaning>> = {
   UNSUPPORTED_SASL_MECHANISM: { ...fatal, hint: "the listener does not offer this mechanism" },
   ILLEGAL_SASL_STATE: { ...fatal, hint: "the listener does not expect SASL" },
   KafkaJSServerDoesNotSupportApiKey: { ...fatal, hint: "this broker is too old or too new for the client" },
-  KafkaJSNotImplemented: { ...fatal, hint: "the topic has records in a compression other than gzip" },
   DEPTH_ZERO_SELF_SIGNED_CERT: certificate,
   SELF_SIGNED_CERT_IN_CHAIN: certificate,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: certificate,

@@ -11,18 +11,25 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as SynchronizedRef from "effect/SynchronizedRef"
-import type { CompressionTypes as Compression, Producer as KafkajsProducer, Transaction } from "kafkajs"
+import type { Producer as KafkajsProducer, Transaction } from "kafkajs"
+import { refusal } from "../../Compression.js"
 import type { ProducerOptions, Service, TransactionalProducerOptions } from "../../KafkaClient.js"
 import { KafkaError } from "../../KafkaError.js"
 import type { TopicPartition } from "../../KafkaRecord.js"
 import type { Producer, TransactionalProducer } from "../../Producer.js"
+import { numberOf } from "../compression/codecs.js"
 import { reclassify } from "../reclassify.js"
 import * as transactions from "../transactions.js"
-import { CompressionTypes, type Connection, goodbye, type Policy } from "./connection.js"
+import { type Connection, goodbye, type Policy } from "./connection.js"
 import * as sends from "./sends.js"
 
-const compressionOf = ({ compression }: ProducerOptions): Compression =>
-  compression === "gzip" ? CompressionTypes.GZIP : CompressionTypes.None
+/** Refuses what cannot be written before anything is asked of a broker. */
+const codecOf = ({ compression = "none" }: ProducerOptions): Effect.Effect<number, KafkaError> => {
+  const description = refusal(compression)
+  return description === undefined
+    ? Effect.succeed(numberOf(compression))
+    : new KafkaError({ reason: "Misconfigured", description })
+}
 
 /** A producer of kafkajs that is not connected yet. */
 const open = (connection: Connection, policy: Policy, options: Partial<TransactionalProducerOptions>) =>
@@ -106,7 +113,7 @@ const isUnsent = ({ code }: KafkaError): boolean => code === "KafkaJSGroupCoordi
 const request = (
   connection: Connection,
   sender: Pick<KafkajsProducer, "send">,
-  compression: Compression,
+  compression: number,
   limit: number,
   [to, messages]: Parameters<sends.Request>,
 ): Effect.Effect<bigint, KafkaError> =>
@@ -114,7 +121,14 @@ const request = (
     .attempt(
       `cannot send to ${place(to)}`,
       limit,
-      () => sender.send({ acks: -1, timeout: connection.limits.request, compression, topic: to.topic, messages }),
+      () =>
+        sender.send({
+          acks: -1,
+          timeout: connection.limits.request,
+          compression,
+          topic: to.topic,
+          messages: [...messages] as never,
+        }),
       "OutcomeUnknown",
     )
     .pipe(
@@ -136,6 +150,7 @@ export const make = (
   options: ProducerOptions = {},
 ): Effect.Effect<Producer, KafkaError, Scope.Scope> =>
   Effect.gen(function* () {
+    const codec = yield* codecOf(options)
     const scope = yield* Effect.scope
     const check = topicCheck(topic)
     const current = yield* SynchronizedRef.make(Option.none<Connected>())
@@ -166,10 +181,7 @@ export const make = (
         Effect.gen(function* () {
           yield* check(to)
           const made = yield* connected
-          return yield* request(connection, made.producer, compressionOf(options), connection.limits.delivery, [
-            to,
-            messages,
-          ]).pipe(
+          return yield* request(connection, made.producer, codec, connection.limits.delivery, [to, messages]).pipe(
             Effect.catchIf(
               ({ reason }) => !transactions.leavesProducerUsable.has(reason),
               (error) =>
@@ -190,6 +202,7 @@ export const makeTransactional = (
   options: TransactionalProducerOptions,
 ): Effect.Effect<TransactionalProducer, KafkaError, Scope.Scope> =>
   Effect.gen(function* () {
+    const codec = yield* codecOf(options)
     const { limits } = connection
     const { transactionalId, transactionTimeout = "60 seconds" } = options
     const timeout = Duration.toMillis(transactionTimeout)
@@ -244,7 +257,7 @@ export const makeTransactional = (
               Effect.suspend(() => {
                 firstSend ??= { monotonic: performance.now(), wall: Date.now() }
                 const limit = Math.min(limits.delivery, timeout)
-                return request(connection, transaction, compressionOf(options), limit, [to, messages])
+                return request(connection, transaction, codec, limit, [to, messages])
               }),
             ).pipe(Effect.mapError(byAge)),
           ),

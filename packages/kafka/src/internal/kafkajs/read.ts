@@ -1,200 +1,182 @@
 /**
- * Reading to the end, without being anybody's consumer.
- *
- * kafkajs reads only as a member of a group, so each read has a group of its own, which nobody else joins, commits nothing
- * and is deleted afterwards.
- *
- * @since 0.1.0
+ * Reading to the end, without being anybody's consumer: fetches from the leaders of the partitions, in no group.
  */
-import { randomUUID } from "node:crypto"
-import type { NoSuchElementException } from "effect/Cause"
 import * as Chunk from "effect/Chunk"
-import * as Deferred from "effect/Deferred"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
-import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Batch, Kafka, PartitionAssigner } from "kafkajs"
 import type { Service } from "../../KafkaClient.js"
 import { KafkaError } from "../../KafkaError.js"
 import type { ConsumerRecord } from "../../KafkaRecord.js"
-import { AssignerProtocol, type Connection, goodbye } from "./connection.js"
+import { type Connection, goodbye, READ_COMMITTED } from "./connection.js"
 import { fromMessage } from "./consumerRecord.js"
-import { toKafkaError } from "./errors.js"
+import type { Partition, Response } from "./fetch.js"
+import type { Cluster } from "./inside.js"
+import { refusal } from "./unreadable.js"
 
-/** The next offset that is wanted of each partition, and where it is read to. */
-type Positions = Map<number, { next: bigint; readonly end: bigint }>
+/** What a fetch may bring of a partition, and of all, in bytes. */
+const maxBytesPerPartition = 2 ** 20
+const maxBytes = 2 ** 24
 
-const assigning =
-  (topic: string, partitions: ReadonlyArray<number>): PartitionAssigner =>
-  () => ({
-    name: "read",
-    version: 0,
-    assign: async ({ members }) =>
-      members.map(({ memberId }) => ({
-        memberId,
-        memberAssignment: AssignerProtocol.MemberAssignment.encode({
-          version: 0,
-          assignment: { [topic]: [...partitions] },
-          userData: Buffer.alloc(0),
-        }),
-      })),
-    protocol: ({ topics }) => ({
-      name: "read",
-      metadata: AssignerProtocol.MemberMetadata.encode({ version: 0, topics, userData: Buffer.alloc(0) }),
-    }),
-  })
+/** How long a broker may wait for records that it does not have yet, in milliseconds. */
+const maxWait = 500
 
-const heartbeatInterval = 3000
+/** The next offset that is wanted of a partition, and where it is read to. */
+interface Position {
+  next: bigint
+  readonly end: bigint
+}
+
+/** How far the partitions are read. */
+interface Progress {
+  readonly positions: ReadonlyMap<number, Position>
+  /** How often one of them has moved, and when it did last, in epoch milliseconds. */
+  moves: number
+  movedAt: number
+}
+
+const unread = ({ positions }: Progress): ReadonlyArray<number> =>
+  [...positions].flatMap(([partition, { end, next }]) => (next < end ? [partition] : []))
+
+const moveTo = (progress: Progress, partition: number, next: bigint): void => {
+  const position = progress.positions.get(partition)
+  if (position === undefined || next <= position.next) return
+  position.next = next
+  progress.moves++
+}
+
+/** What is new and wanted of a fetch. */
+const take = (topic: string, progress: Progress, { messages, partition }: Partition): ReadonlyArray<ConsumerRecord> => {
+  const { end, next } = progress.positions.get(partition) ?? { next: 0n, end: 0n }
+  const records = messages
+    .filter(({ isControlRecord }) => !isControlRecord)
+    .map((message) => fromMessage(topic, partition, message))
+    .filter(({ offset }) => offset >= next && offset < end)
+  moveTo(progress, partition, BigInt(messages.at(-1)?.offset ?? -1) + 1n)
+  return records
+}
 
 export const make =
   (connection: Connection): Service["read"] =>
-  (topic, partition) =>
-    Stream.unwrapScoped(
+  (topic, partition, options) =>
+    Stream.unwrap(
       Effect.gen(function* () {
         const doing = `cannot read topic ${topic}`
-        const offsets = yield* connection.admin(doing, (admin) => admin.fetchTopicOffsets(topic))
-        const wanted = offsets.filter((each) => partition === undefined || each.partition === partition)
+        const offsetsOf = connection.admin(doing, (admin) => admin.fetchTopicOffsets(topic))
+        const wanted = (yield* offsetsOf).filter((each) => partition === undefined || each.partition === partition)
         if (wanted.length === 0) {
           return yield* new KafkaError({
             reason: "UnknownTopic",
             description: `${doing}: it has no partition ${partition}`,
           })
         }
-        // of a read_committed reader: what is open at this moment lies behind the end
-        const positions: Positions = new Map(
-          wanted
-            .filter(({ low, offset }) => BigInt(low) < BigInt(offset))
-            .map(({ low, offset, partition }) => [partition, { next: BigInt(low), end: BigInt(offset) }]),
-        )
-        if (positions.size === 0) return Stream.empty
-        const run = Runtime.runPromise(yield* Effect.runtime())
-        const mailbox = yield* Mailbox.make<Chunk.Chunk<ConsumerRecord>, KafkaError>(1)
-        let moves = 0
-        /** Why the last member was lost, while nothing has moved since. */
-        let lost: KafkaError | undefined
-
-        const moveTo = (partition: number, next: bigint) => {
-          const position = positions.get(partition)
-          if (position === undefined || next <= position.next) return
-          position.next = next
-          moves++
-          lost = undefined
+        const progress: Progress = {
+          // of a read_committed reader: what is open at this moment lies behind the end
+          positions: new Map(
+            wanted.map(({ low, offset, partition }) => [partition, { next: BigInt(low), end: BigInt(offset) }]),
+          ),
+          moves: 0,
+          movedAt: yield* Clock.currentTimeMillis,
         }
 
-        /** What is new of a batch: a member that had to join again may be given some of it twice. */
-        const take = ({ messages, partition }: Batch): Chunk.Chunk<ConsumerRecord> => {
-          const position = positions.get(partition)
-          if (position === undefined) return Chunk.empty()
-          const { end, next } = position
-          const records = messages
-            .map((message) => fromMessage(topic, partition, message))
-            .filter(({ offset }) => offset >= next && offset < end)
-          moveTo(partition, (records.at(-1)?.offset ?? -1n) + 1n)
-          return Chunk.unsafeFromArray(records)
-        }
+        /** Milliseconds until nothing has moved for the start limit. */
+        const left = Effect.map(Clock.currentTimeMillis, (now) => progress.movedAt + connection.limits.start - now)
 
-        const isDone = () => [...positions.values()].every(({ end, next }) => next >= end)
-
-        const consumerOf = (kafka: Kafka, groupId: string) =>
-          kafka.consumer({
-            groupId,
-            allowAutoTopicCreation: false,
-            heartbeatInterval,
-            maxWaitTimeInMs: 500,
-            partitionAssigners: [assigning(topic, [...positions.keys()])],
-            retry: { ...connection.retry("steady"), restartOnFailure: async () => false },
-          })
-
-        /** A member, from joining until all is read. */
-        const session: Effect.Effect<void, KafkaError, Scope.Scope> = Effect.gen(function* () {
-          if (isDone()) return // the member before this one was lost after all that it had read
-          const kafka = yield* connection.open("steady")
-          const groupId = `${connection.clientId}-read-${randomUUID()}`
-          const consumer = consumerOf(kafka, groupId)
-          const done = yield* Deferred.make<void, KafkaError>()
-          yield* Effect.addFinalizer(() =>
-            connection
-              .attempt(doing, goodbye, async () => {
-                await consumer.disconnect()
-                const admin = kafka.admin()
-                await admin.connect()
-                await admin.deleteGroups([groupId])
-                await admin.disconnect()
-              })
-              .pipe(Effect.ignore),
+        const attempt = <A>(call: () => Promise<A>) =>
+          Effect.flatMap(left, (left) =>
+            connection.attempt(doing, Math.max(1, Math.min(left, connection.limits.request)), call),
           )
-          yield* connection.connect(doing, consumer)
-          yield* connection.attempt(doing, connection.limits.start, async () => {
-            consumer.on(consumer.events.CRASH, ({ payload }) => {
-              Deferred.unsafeDone(done, Effect.fail(toKafkaError(doing, payload.error)))
-            })
-            consumer.on(consumer.events.GROUP_JOIN, () => {
-              for (const [partition, { next }] of positions) consumer.seek({ topic, partition, offset: String(next) })
-            })
-            // also of batches that hold nothing for a reader: aborted records, and the marks of transactions
-            consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-              moveTo(payload.partition, BigInt(payload.lastOffset) + 1n)
-              if (isDone()) Deferred.unsafeDone(done, Effect.void)
-            })
-            await consumer.subscribe({ topic, fromBeginning: true })
-            await consumer.run({
-              autoCommit: false,
-              eachBatch: async ({ batch, heartbeat }) => {
-                const records = take(batch)
-                if (Chunk.isEmpty(records)) return
-                const beat = Effect.ignore(Effect.tryPromise(heartbeat)) // expelled: the next member goes on from here
-                await run(
-                  Effect.raceFirst(mailbox.offer(records), Effect.repeat(beat, Schedule.spaced(heartbeatInterval))),
-                )
-              },
-            })
-          })
-          yield* Deferred.await(done)
+
+        const connected: Effect.Effect<Cluster, KafkaError, Scope.Scope> = Effect.gen(function* () {
+          const cluster = yield* connection.cluster("once")
+          yield* Effect.addFinalizer(() =>
+            Effect.ignore(connection.attempt("cannot disconnect", goodbye, () => cluster.disconnect())),
+          )
+          yield* connection.connect(doing, cluster)
+          yield* attempt(() => cluster.addTargetTopic(topic))
+          return cluster
         })
 
-        yield* Effect.scoped(session).pipe(
-          Effect.tapError((error) =>
-            Effect.sync(() => {
-              lost = error
-            }),
-          ),
-          Effect.retry({ schedule: Schedule.spaced("200 millis"), while: (error) => error.reason === "Unavailable" }),
-          Effect.matchCauseEffect({ onFailure: (cause) => mailbox.failCause(cause), onSuccess: () => mailbox.end }),
-          Effect.interruptible,
-          Effect.forkScoped,
-        )
-        // before the member leaves: it waits for its handler, which waits here
-        yield* Effect.addFinalizer(() => mailbox.shutdown)
+        const fetch = (cluster: Cluster) =>
+          attempt(async (): Promise<Response> => {
+            const [[nodeId, partitions] = ["-1", []]] = Object.entries(
+              cluster.findLeaderForPartitions(topic, unread(progress)),
+            )
+            const broker = await cluster.findBroker({ nodeId })
+            return broker.fetch({
+              isolationLevel: READ_COMMITTED,
+              maxWaitTime: maxWait,
+              minBytes: 1,
+              maxBytes,
+              topics: [
+                {
+                  topic,
+                  partitions: partitions.map((partition) => ({
+                    partition,
+                    fetchOffset: String(progress.positions.get(partition)?.next),
+                    maxBytes: maxBytesPerPartition,
+                  })),
+                },
+              ],
+            })
+          })
 
-        const limit = connection.limits.start
         const stands = () => {
-          if (lost !== undefined) return lost
-          const [partition, { end, next }] = [...positions].find(([, { end, next }]) => next < end) ?? [
+          const [partition, { end, next }] = [...progress.positions].find(([, { end, next }]) => next < end) ?? [
             0,
             { end: 0n, next: 0n },
           ]
           return new KafkaError({
             reason: "Unavailable",
-            description: `${doing}: partition ${partition} has not moved from offset ${next} of ${end} for ${Duration.format(limit)}; in a compacted topic that can be an empty batch, which kafkajs cannot pass`,
+            description: `${doing}: partition ${partition} has not moved from offset ${next} of ${end} for ${Duration.format(connection.limits.start)}`,
           })
         }
-        const next = (seen: number): Effect.Effect<Chunk.Chunk<ConsumerRecord>, KafkaError | NoSuchElementException> =>
-          Effect.flatMap(
-            Effect.timeoutOption(Effect.interruptible(mailbox.take), limit),
-            Option.match({
-              onSome: Effect.succeed,
-              onNone: () => (moves === seen ? stands() : next(moves)),
-            }),
+
+        /** Records that were there at the start are gone, by retention or because somebody has trimmed the topic. */
+        const skipGone = Effect.map(offsetsOf, (offsets) => {
+          for (const { low, partition } of offsets) moveTo(progress, partition, BigInt(low))
+          return []
+        })
+
+        const records = (cluster: Cluster): Effect.Effect<ReadonlyArray<ConsumerRecord>, KafkaError> =>
+          Effect.gen(function* () {
+            const before = progress.moves
+            const records = yield* Effect.map(fetch(cluster), ({ responses }) =>
+              responses.flatMap(({ partitions }) => partitions.flatMap((fetched) => take(topic, progress, fetched))),
+            ).pipe(
+              Effect.catchIf(
+                ({ code }) => code === "OFFSET_OUT_OF_RANGE",
+                () => skipGone,
+              ),
+            )
+            if (progress.moves > before) progress.movedAt = yield* Clock.currentTimeMillis
+            else if ((yield* left) <= 0) return yield* stands()
+            const lost = records.find(({ unreadable }) => unreadable !== undefined)
+            return lost?.unreadable === undefined || options?.unreadable === "deliver"
+              ? records
+              : yield* refusal(doing, lost, lost.unreadable)
+          })
+
+        const chunks = (cluster: Cluster) =>
+          Stream.repeatEffectChunkOption(
+            Effect.suspend(() =>
+              unread(progress).length === 0
+                ? Effect.fail(Option.none())
+                : Effect.mapBoth(records(cluster), { onFailure: Option.some, onSuccess: Chunk.unsafeFromArray }),
+            ),
           )
-        return Stream.repeatEffectChunkOption(
-          Effect.mapError(
-            Effect.suspend(() => next(moves)),
-            (error) => (error._tag === "KafkaError" ? Option.some(error) : Option.none()),
+
+        return Stream.unwrapScoped(Effect.map(connected, chunks)).pipe(
+          Stream.retry(
+            Schedule.spaced("200 millis").pipe(
+              Schedule.whileInputEffect((error: KafkaError) =>
+                Effect.map(left, (left) => error.reason === "Unavailable" && left > 0),
+              ),
+            ),
           ),
         )
       }),

@@ -5,12 +5,13 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import type { Message } from "kafkajs"
 import { KafkaError } from "../../KafkaError.js"
-import type { HeaderValue, ProducerRecord, TopicPartition } from "../../KafkaRecord.js"
+import type { ProducerRecord, TopicPartition } from "../../KafkaRecord.js"
 import type { Producer } from "../../Producer.js"
+import * as headers from "../headers.js"
 import * as lock from "../lock.js"
 import { sizeOf } from "../recordSize.js"
+import type { Message } from "./produce.js"
 
 /** A topic takes 1,048,588 bytes in one request unless it is told otherwise. */
 const maxBytes = 900_000
@@ -21,24 +22,12 @@ const maxCount = 1000
 /** Beyond this a broker does not answer, it cuts the connection: its default of `socket.request.max.bytes`. */
 const maxRecordBytes = 100 * 1024 * 1024
 
-const bufferOf = (bytes: HeaderValue): string | Buffer =>
-  typeof bytes === "string" ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
-const headersOf = (headers: NonNullable<ProducerRecord["headers"]>): NonNullable<Message["headers"]> => {
-  const result: NonNullable<Message["headers"]> = {}
-  for (const [name, value] of Object.entries(headers)) {
-    result[name] = typeof value === "string" || value instanceof Uint8Array ? bufferOf(value) : value.map(bufferOf)
-  }
-  return result
-}
-
-/** The partition is always given: kafkajs would send a record without one elsewhere when it tries again. */
-const messageOf = ({ headers, key, timestamp, value }: ProducerRecord, partition: number): Message => ({
+const messageOf = ({ key, timestamp, value, ...record }: ProducerRecord, partition: number): Message => ({
   partition,
-  key: key === null ? null : bufferOf(key),
-  value: value === null ? null : bufferOf(value),
-  ...(headers === undefined ? {} : { headers: headersOf(headers) }),
-  ...(timestamp === undefined ? {} : { timestamp: String(DateTime.toEpochMillis(timestamp)) }),
+  key,
+  value,
+  headers: headers.toList(record.headers ?? {}),
+  timestamp: timestamp === undefined ? undefined : DateTime.toEpochMillis(timestamp),
 })
 
 const tooLarge = ({ topic }: TopicPartition, index: number, record: ProducerRecord | undefined, cause?: KafkaError) =>
@@ -73,7 +62,7 @@ const cut = (
 }
 
 /** One request of kafkajs, for one partition; succeeds with the offset of its first record. */
-export type Request = (to: TopicPartition, messages: Array<Message>) => Effect.Effect<bigint, KafkaError>
+export type Request = (to: TopicPartition, messages: ReadonlyArray<Message>) => Effect.Effect<bigint, KafkaError>
 
 export const inTurn = (request: Request): Producer["send"] => {
   const turns = new Map<string, ReturnType<typeof lock.make>>()
