@@ -55,6 +55,11 @@ export interface Options {
    */
   readonly security?: boolean | undefined
   /**
+   * With Kafka's own defaults where ours only make tests quick: the first member of a group waits three seconds for others, an expired
+   * transaction is aborted within ten, and the internal topics have fifty partitions. Default: false.
+   */
+  readonly defaults?: boolean | undefined
+  /**
    * Settings of every node (`server.properties`), over the ones made here. For tests that kill a node:
    * `{ "broker.session.timeout.ms": 2500, "broker.heartbeat.interval.ms": 400 }` lets it come back, or be given up, in
    * four seconds instead of twelve.
@@ -191,7 +196,12 @@ export function make(options: Options = {}): Effect.Effect<Service | Secured, Br
       Effect.gen(function* () {
         const file = path.join(folder, `node-${member.id}.properties`)
         const text = settings.toText({
-          ...settings.ofMember(member, members, path.join(folder, `node-${member.id}`)),
+          ...settings.ofMember(
+            member,
+            members,
+            path.join(folder, `node-${member.id}`),
+            options.defaults !== true,
+          ),
           ...(keystore === undefined ? {} : settings.security(member, keystore)),
           ...options.settings,
         })

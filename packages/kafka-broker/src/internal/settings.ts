@@ -28,7 +28,26 @@ const plainModule = ({ password, username }: { readonly username: string; readon
   `org.apache.kafka.common.security.plain.PlainLoginModule required user_${username}="${password}";`
 
 /** Small and quick: few threads, few partitions, no waiting for members that may come. */
-export const ofMember = (member: Member, members: ReadonlyArray<Member>, data: string): Settings => {
+const quick = (replicas: number): Settings => ({
+  "offsets.topic.num.partitions": replicas,
+  "transaction.state.log.num.partitions": replicas,
+  // a transaction of a second that timed out is aborted within two
+  "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
+  "group.initial.rebalance.delay.ms": 0,
+  // a silent member of a group can be expelled after a second
+  "group.min.session.timeout.ms": 1000,
+  "log.cleaner.dedupe.buffer.size": 2_097_152,
+  "num.network.threads": 2,
+  "num.io.threads": 4,
+})
+
+/** What a node needs to be one of these, and with `isQuick` what makes tests quick; all else is Kafka's default. */
+export const ofMember = (
+  member: Member,
+  members: ReadonlyArray<Member>,
+  data: string,
+  isQuick: boolean,
+): Settings => {
   const replicas = members.length
   const inSync = Math.min(replicas, 2)
   const plain = `PLAINTEXT://${address(member.ports.plain)}`
@@ -47,18 +66,9 @@ export const ofMember = (member: Member, members: ReadonlyArray<Member>, data: s
     "min.insync.replicas": inSync,
     "auto.create.topics.enable": "false",
     "offsets.topic.replication.factor": replicas,
-    "offsets.topic.num.partitions": replicas,
     "transaction.state.log.replication.factor": replicas,
     "transaction.state.log.min.isr": inSync,
-    "transaction.state.log.num.partitions": replicas,
-    // a transaction of a second that timed out is aborted within two
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
-    "group.initial.rebalance.delay.ms": 0,
-    // a silent member of a group can be expelled after a second
-    "group.min.session.timeout.ms": 1000,
-    "log.cleaner.dedupe.buffer.size": 2_097_152,
-    "num.network.threads": 2,
-    "num.io.threads": 4,
+    ...(isQuick ? quick(replicas) : {}),
   }
 }
 

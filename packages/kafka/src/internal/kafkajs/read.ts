@@ -125,14 +125,15 @@ export const make =
             })
           })
 
-        const stands = () => {
-          const [partition, { end, next }] = [...progress.positions].find(([, { end, next }]) => next < end) ?? [
-            0,
-            { end: 0n, next: 0n },
-          ]
+        /** Nothing has moved for the start limit: says where, and why. */
+        const stands = (cause: KafkaError) => {
+          const [partition = 0] = unread(progress)
+          const { end, next } = progress.positions.get(partition) ?? { end: 0n, next: 0n }
+          const limit = Duration.format(connection.limits.start)
           return new KafkaError({
             reason: "Unavailable",
-            description: `${doing}: partition ${partition} has not moved from offset ${next} of ${end} for ${Duration.format(connection.limits.start)}`,
+            description: `${doing}: partition ${partition} has not moved from offset ${next} of ${end} for ${limit}: ${cause.description}`,
+            cause,
           })
         }
 
@@ -154,7 +155,9 @@ export const make =
               ),
             )
             if (progress.moves > before) progress.movedAt = yield* Clock.currentTimeMillis
-            else if ((yield* left) <= 0) return yield* stands()
+            else if ((yield* left) <= 0) {
+              return yield* new KafkaError({ reason: "Unavailable", description: "the leader brings no more records" })
+            }
             const lost = records.find(({ unreadable }) => unreadable !== undefined)
             return lost?.unreadable === undefined || options?.unreadable === "deliver"
               ? records
@@ -178,6 +181,7 @@ export const make =
               ),
             ),
           ),
+          Stream.mapError((error) => (error.reason === "Unavailable" ? stands(error) : error)),
         )
       }),
     )
