@@ -56,7 +56,7 @@ export interface Options {
   readonly security?: boolean | undefined
   /**
    * With Kafka's own defaults where ours only make tests quick: the first member of a group waits three seconds for others, an expired
-   * transaction is aborted within ten, and the internal topics have fifty partitions. Default: false.
+   * transaction is aborted within ten, internal topics have fifty partitions, and looking for a topic may create it. Default: false.
    */
   readonly defaults?: boolean | undefined
   /**
@@ -196,12 +196,7 @@ export function make(options: Options = {}): Effect.Effect<Service | Secured, Br
       Effect.gen(function* () {
         const file = path.join(folder, `node-${member.id}.properties`)
         const text = settings.toText({
-          ...settings.ofMember(
-            member,
-            members,
-            path.join(folder, `node-${member.id}`),
-            options.defaults !== true,
-          ),
+          ...settings.ofMember(member, members, path.join(folder, `node-${member.id}`), options.defaults !== true),
           ...(keystore === undefined ? {} : settings.security(member, keystore)),
           ...options.settings,
         })

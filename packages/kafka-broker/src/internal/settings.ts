@@ -27,8 +27,9 @@ const scramModule = "org.apache.kafka.common.security.scram.ScramLoginModule req
 const plainModule = ({ password, username }: { readonly username: string; readonly password: string }) =>
   `org.apache.kafka.common.security.plain.PlainLoginModule required user_${username}="${password}";`
 
-/** Small and quick: few threads, few partitions, no waiting for members that may come. */
+/** Small and quick: few threads, few partitions, no waiting for members that may come, no topic that nobody has made. */
 const quick = (replicas: number): Settings => ({
+  "auto.create.topics.enable": "false",
   "offsets.topic.num.partitions": replicas,
   "transaction.state.log.num.partitions": replicas,
   // a transaction of a second that timed out is aborted within two
@@ -42,12 +43,7 @@ const quick = (replicas: number): Settings => ({
 })
 
 /** What a node needs to be one of these, and with `isQuick` what makes tests quick; all else is Kafka's default. */
-export const ofMember = (
-  member: Member,
-  members: ReadonlyArray<Member>,
-  data: string,
-  isQuick: boolean,
-): Settings => {
+export const ofMember = (member: Member, members: ReadonlyArray<Member>, data: string, isQuick: boolean): Settings => {
   const replicas = members.length
   const inSync = Math.min(replicas, 2)
   const plain = `PLAINTEXT://${address(member.ports.plain)}`
@@ -64,7 +60,6 @@ export const ofMember = (
     "num.partitions": 1,
     "default.replication.factor": replicas,
     "min.insync.replicas": inSync,
-    "auto.create.topics.enable": "false",
     "offsets.topic.replication.factor": replicas,
     "transaction.state.log.replication.factor": replicas,
     "transaction.state.log.min.isr": inSync,
