@@ -47,6 +47,7 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
     let heartbeat = async (): Promise<void> => membership.confirmed(generation)
     let commit = (_topics: unknown): Promise<void> => Promise.resolve()
     let elsewhere = (): Promise<void> => Promise.resolve()
+    let find = (): Promise<Membership.Coordinator> => Promise.resolve(coordinator)
     const clock = yield* Effect.clock
     let generation = 6
     let isJoinSent = false
@@ -72,7 +73,7 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
     const membership = Membership.make({
       groupId: "g",
       sessionTimeout,
-      findCoordinator: async () => coordinator,
+      findCoordinator: () => find(),
       now: () => clock.unsafeCurrentTimeMillis(),
     })
     const watched = membership.watch(coordinator)
@@ -210,6 +211,9 @@ const setupWith = (sessionTimeout: Duration.Duration) =>
       },
       onCommit: (answer: typeof commit) => {
         commit = answer
+      },
+      onFind: (delay: Duration.DurationInput) => {
+        find = () => Effect.runPromise(Effect.delay(Effect.succeed(coordinator), delay))
       },
       /** By the coordinator that is found instead of the one that was joined. */
       onElsewhere: (answer: typeof elsewhere) => {
@@ -447,6 +451,20 @@ describe("a batch that a member holds", () => {
       }),
     )
   }
+
+  it.live("a coordinator that is found slowly is asked all the same", () =>
+    Effect.gen(function* () {
+      const member = yield* setupWith(Duration.seconds(3))
+      yield* member.join("a", [0])
+      const batch = member.give(0)
+      batch.claim(2)
+      member.onCommit(() => Promise.reject(connectionClosed))
+      // longer than one search may take before the next one begins
+      member.onFind("500 millis")
+      assert.isTrue(yield* batch.commit(2))
+      assert.deepStrictEqual(member.direct, ["commit as a/7"])
+    }),
+  )
 
   it.effect("one connection that is lost makes kafkajs join no more than before", () =>
     Effect.gen(function* () {
