@@ -22,7 +22,7 @@ import * as monotonic from "./internal/monotonic.js"
 import * as permits from "./internal/permits.js"
 import { encodeQuery } from "./internal/query.js"
 import { execute, httpClient, malformed } from "./internal/transport.js"
-import { type MarketoError, MarketoUnauthorized } from "./MarketoError.js"
+import { type MarketoError, MarketoUnauthorized, MarketoUnavailable } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { endpoints, type RequestPolicy } from "./RequestPolicy.js"
 
@@ -73,7 +73,7 @@ const MARGIN = Duration.seconds(10)
 /** OAuth's words for wrong credentials; some clients have met them with HTTP 200. */
 const refusals: ReadonlySet<string> = new Set(["invalid_client", "unauthorized", "unauthorized_client"])
 
-/** A token is waited out for that long; one that is refused and lives longer is an error. */
+/** Longest total wait for a token to expire. One that was refused and lives longer is handed out again. */
 const MAX_WAIT = Duration.seconds(60)
 
 const ENDPOINT = "identity"
@@ -84,12 +84,12 @@ const isToken = (value: unknown): value is string => typeof value === "string" &
 const secondsOf = (value: unknown): number =>
   typeof value === "number" || typeof value === "string" ? Number(value) : Number.NaN
 
-const unauthorized = (reason: "Credentials" | "Token"): Failure => ({
+const unauthorized: Failure = {
   action: "Fail",
   execution: "NotExecuted",
-  cause: reason,
-  toError: (attempts) => new MarketoUnauthorized({ endpoint: ENDPOINT, attempts, reason }),
-})
+  cause: "Credentials",
+  toError: (attempts) => new MarketoUnauthorized({ endpoint: ENDPOINT, attempts, reason: "Credentials" }),
+}
 
 interface State {
   readonly token: Option.Option<Token>
@@ -133,14 +133,13 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
         policy: options.policy,
         maxResponseBytes: options.maxResponseBytes,
       })
-      if (typeof json.error === "string" && refusals.has(json.error))
-        return yield* Effect.fail(unauthorized("Credentials"))
+      if (typeof json.error === "string" && refusals.has(json.error)) return yield* Effect.fail(unauthorized)
       const value = json.access_token
       const seconds = secondsOf(json.expires_in)
       if (!isToken(value) || !Number.isFinite(seconds)) return yield* Effect.fail(malformed(ENDPOINT))
       return { value, asked, lifetime: Duration.seconds(Math.max(0, seconds)) }
     }).pipe(
-      Effect.mapError((failure) => (failure.cause === "401" ? unauthorized("Credentials") : failure)),
+      Effect.mapError((failure) => (failure.cause === "401" ? unauthorized : failure)),
       (attempt) => retry(ENDPOINT, options.policy, attempt),
     )
 
@@ -149,7 +148,8 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
         for (let waited = Duration.zero; ; ) {
           const { asked, lifetime, value } = yield* fetch
           const isRefused = Option.exists(refused, (token) => Redacted.value(token.value) === value)
-          if (!isRefused && Duration.greaterThan(lifetime, MARGIN)) {
+          // identity calls it valid: it may be refused by only one of Marketo's servers, for a moment
+          if (Duration.greaterThan(lifetime, isRefused ? MAX_WAIT : MARGIN)) {
             yield* Metric.increment(Metrics.tokenRefreshes)
             const usable = Duration.toMillis(lifetime) - Duration.toMillis(MARGIN)
             return { value: Redacted.make(value), usableUntil: asked + usable }
@@ -157,7 +157,12 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
           const wait = Duration.max(lifetime, Duration.seconds(1))
           waited = Duration.sum(waited, wait)
           if (Duration.greaterThan(waited, MAX_WAIT)) {
-            return yield* new MarketoUnauthorized({ endpoint: ENDPOINT, attempts: 1, reason: "Token" })
+            return yield* new MarketoUnavailable({
+              endpoint: ENDPOINT,
+              attempts: 1,
+              reason: "TokenRefused",
+              execution: "NotExecuted",
+            })
           }
           yield* Effect.logDebug("waiting for the access token to run out, so that a new one is issued")
           yield* Effect.sleep(wait)
@@ -178,11 +183,9 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
           // whoever waited for a renewal shares its end, the bad one too
           if (renewals > arrived.renewals && Option.isSome(failure)) return yield* Effect.fail(failure.value)
           const renewed = yield* Effect.either(renew(refused))
-          const isRefused = Either.isLeft(renewed) && renewed.left._tag === "MarketoUnauthorized"
           yield* Ref.set(state, {
             token: Either.getRight(renewed),
-            // the next caller tries afresh: a refusal may have been a slip
-            refused: Either.isRight(renewed) || isRefused ? Option.none() : refused,
+            refused: Either.isRight(renewed) ? Option.none() : refused,
             renewals: renewals + 1,
             failure: Either.getLeft(renewed),
           })

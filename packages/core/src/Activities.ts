@@ -33,13 +33,14 @@ import { Position } from "./Checkpoint.js"
 import type { AnyFeed, Feed } from "./Feed.js"
 import * as chains from "./internal/chains.js"
 import { count } from "./internal/count.js"
-import { across, Handover } from "./internal/handover.js"
+import { Handover } from "./internal/handover.js"
 import * as lenient from "./internal/lenient.js"
 import * as page from "./internal/page.js"
 import * as permits from "./internal/permits.js"
 import * as readOptions from "./internal/readOptions.js"
+import { span } from "./internal/span.js"
 import * as MarketoClient from "./MarketoClient.js"
-import { CheckpointRefused, type MarketoError, MarketoUnavailable } from "./MarketoError.js"
+import { CheckpointRefused, type MarketoError, MarketoRejected, MarketoUnavailable } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import type { Page } from "./Page.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
@@ -123,9 +124,6 @@ interface State {
 
 type Kind = (typeof chains.kinds)[keyof typeof chains.kinds]
 
-/** Positions whose token was just made, and is good: if Marketo refuses their first page, it is the filter that it refuses. */
-const fresh = new WeakSet<Position>()
-
 const decodeTypes = lenient.elements(ActivityType)
 
 /**
@@ -179,11 +177,7 @@ export const make = (options: {
         }
         const instant = yield* readOptions.past(start.since)
         const token = yield* tokenAt(instant)
-        const begin = (query: string) => {
-          const position = new Position({ query, token, through: instant })
-          fresh.add(position)
-          return position
-        }
+        const begin = (query: string) => new Position({ query, token, through: instant, answered: false })
         return { plan, positions: plan.chains.map((chain) => chain.position ?? begin(chain.query)) }
       })
 
@@ -200,14 +194,7 @@ export const make = (options: {
           return yield* new MarketoUnavailable({ endpoint, requestId, attempts: 1, reason, execution: "Unknown" })
         }
         return answer
-      }).pipe(
-        across(
-          Effect.withSpan("Activities.page", {
-            captureStackTrace: false,
-            attributes: { "marketo.endpoint": kind.endpoint },
-          }),
-        ),
-      )
+      }).pipe(span("Activities.page", { "marketo.endpoint": kind.endpoint }))
 
     const pages = <A>(feed: Feed<A>, start: Start): Stream.Stream<Page<A>, MarketoError> =>
       Stream.unwrap(
@@ -244,9 +231,8 @@ export const make = (options: {
                 const position = state.positions[index] ?? first
                 if (Either.isLeft(answer)) {
                   const error = answer.left
-                  return yield* error._tag === "MarketoRejected" && !fresh.has(position)
-                    ? refusedToken(error, position)
-                    : error
+                  const { parameters } = plan.chains[index] as chains.Chain
+                  return yield* error._tag === "MarketoRejected" ? refusal(error, position, parameters) : error
                 }
                 const { requestId, time } = answer.right
                 const { newest, records, rejected } = yield* page.decode(kind, answer.right, undecodable, plan.wanted)
@@ -296,13 +282,26 @@ export const make = (options: {
 export const oldest = (positions: ReadonlyArray<Position>): DateTime.Utc =>
   positions.map((position) => position.through).reduce(DateTime.min)
 
-const refusedToken = (error: Extract<MarketoError, { _tag: "MarketoRejected" }>, position: Position) =>
-  error.codes.some((code) => tokenRefusals.has(code))
+/** Of every page of a feed with a list: Adobe's August 2026 release notes. */
+const LIST_REFUSED =
+  "the list of this feed may be gone, or have 10,000 members or more, which Marketo refuses from 2026-09-30 on: split it, or read without `listId`"
+
+/** What Marketo means when it refuses a page: the list, the filter or the paging token. */
+const refusal = (error: MarketoRejected, position: Position, parameters: chains.Chain["parameters"]) => {
+  if (error.codes.includes("1003") && "listId" in parameters) {
+    const other = position.answered
+      ? `. If the list is as it should be, the paging token is refused: start under another name with \`since\` ${DateTime.formatIso(position.through)} or earlier`
+      : ""
+    return new MarketoRejected({ ...error, advice: `${LIST_REFUSED}${other}` })
+  }
+  return position.answered && error.codes.some((code) => tokenRefusals.has(code))
     ? new CheckpointRefused({
         reason: "TokenRefused",
-        advice: `Marketo refused the paging token of the chain "${chains.describe(position.query)}" (code ${error.codes.join(", ")}${error.requestId === undefined ? "" : `, request ${error.requestId}`}), which stood at ${DateTime.formatIso(position.through)}. Nothing was skipped. To go on, start under another name with that instant, or an earlier one, as \`since\`; activities at the seam may come twice. If the feed names a list, check that it still exists and has fewer than 10,000 members`,
+        advice: `Marketo refused the paging token of the chain "${chains.describe(position.query)}", which stood at ${DateTime.formatIso(position.through)}. Nothing was skipped. To go on, start under another name with that instant, or an earlier one, as \`since\`; activities at the seam may come twice. ${error.message}`,
+        cause: error,
       })
     : error
+}
 
 /**
  * @since 0.1.0

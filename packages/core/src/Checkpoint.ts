@@ -26,6 +26,14 @@ export class Position extends Schema.Class<Position>("@effect-marketo/core/Posit
   token: Schema.String,
   /** Newest activityDate seen on the chain, or the time of reading once `moreResult` was false. */
   through: Schema.DateTimeUtc,
+  /**
+   * Whether Marketo has answered a call with this token, or gave it with a page. If it refuses a token of which this is
+   * false, it is the filter that it refuses. True where a checkpoint of an earlier release does not say.
+   */
+  answered: Schema.Boolean.pipe(
+    Schema.optional,
+    Schema.withDefaults({ constructor: () => true, decoding: () => true }),
+  ),
 }) {}
 
 /**

@@ -288,7 +288,8 @@ const toResult = (result: unknown, requestId: string): Result | undefined => {
   const { errors, id, marketoGUID, reasons, status } = Object(result) as Readonly<Record<string, unknown>>
   const guid = marketoGUID ?? id
   if (status === "skipped") return { _tag: "Skipped", codes: codesOf(errors, reasons), requestId }
-  return status === "added" && (typeof guid === "string" || typeof guid === "number")
+  // the swagger lists both
+  return (status === "added" || status === "created") && (typeof guid === "string" || typeof guid === "number")
     ? { _tag: "Added", marketoGUID: String(guid), confirmedBy: "answer" }
     : undefined
 }

@@ -57,7 +57,9 @@ export interface DescribeOptions {
 }
 
 /**
- * Methods that change a type answer with the type as it is after the change.
+ * Methods that change a type answer with the type as it is after the change. Marketo's `success: true` means that the
+ * change is made; what its answer lacks is asked for by `describe`. So an error whose `endpoint` is
+ * `describeCustomActivityType` says that the change was made and could not be looked at.
  *
  * @since 0.1.0
  * @category models
@@ -80,8 +82,8 @@ export interface Service {
   readonly approve: (apiName: string) => Effect.Effect<CustomActivityType, MarketoError>
   /** The live type stays, its draft goes. */
   readonly discardDraft: (apiName: string) => Effect.Effect<CustomActivityType, MarketoError>
-  /** Remove the type from all triggers and filters first. */
-  readonly delete: (apiName: string) => Effect.Effect<CustomActivityType, MarketoError>
+  /** Remove the type from all triggers and filters first. None if Marketo's answer does not have the deleted type. */
+  readonly delete: (apiName: string) => Effect.Effect<Option.Option<CustomActivityType>, MarketoError>
   /**
    * Adds attributes to the draft. A type holds 20 secondary attributes, and one primary: demote the old one before
    * another is promoted. Given a name, what the call alone shows is checked; given a described type (its draft, if it has
@@ -231,29 +233,25 @@ export const make = (options: {
       isComplete?: (json: MarketoClient.Answer["json"]) => boolean,
     ) => client.get(path, query, { endpoint, policy: options.policies[endpoint], isComplete })
 
-    const typeOf = (
+    /** The type of an answer, if it is there whole. */
+    const typeIn = (
       endpoint: EndpointName,
       { json, requestId }: MarketoClient.Answer,
-    ): Effect.Effect<CustomActivityType, MarketoRejected | MarketoUnavailable> => {
-      const [record] = json.result as ReadonlyArray<unknown>
-      const [code, ...codes] = skippedCodes(record)
+    ): Effect.Effect<Option.Option<CustomActivityType>, MarketoRejected> => {
+      const records: ReadonlyArray<unknown> = Array.isArray(json.result) ? json.result : []
+      const [code, ...codes] = records.flatMap(skippedCodes)
       if (code !== undefined) return refused(endpoint, requestId, [code, ...codes])
-      return Effect.mapError(decodeType(record), () => malformed(endpoint, requestId))
+      return Effect.succeed(records.length === 1 ? decodeType(records[0]) : Option.none())
     }
 
-    const post = (endpoint: EndpointName, apiName: string, body: string) =>
+    const send = (endpoint: EndpointName, apiName: string, body: string) =>
       Effect.flatMap(
         client.post(endpoints[endpoint].path.replace("{apiName}", apiName), body, {
           endpoint,
           policy: options.policies[endpoint],
-          isComplete: (json) => Array.isArray(json.result) && json.result.length === 1,
         }),
-        (answer) => typeOf(endpoint, answer),
+        (answer) => typeIn(endpoint, answer),
       )
-
-    /** A write that names a type and says nothing more. */
-    const change = (endpoint: EndpointName) => (apiName: string) =>
-      Effect.flatMap(checkApiName(apiName), (name) => post(endpoint, name, ""))
 
     const list = Effect.flatMap(get("customActivityTypes", endpoints.customActivityTypes.path, {}), (answer) =>
       // an instance without custom types may answer without a result
@@ -269,40 +267,56 @@ export const make = (options: {
         if ((answer.json.result as ReadonlyArray<unknown>).length === 0) {
           return yield* refused(endpoint, answer.requestId, ["1013"])
         }
-        return yield* typeOf(endpoint, answer)
+        const type = yield* typeIn(endpoint, answer)
+        return yield* Effect.mapError(type, () => malformed(endpoint, answer.requestId))
       })
+
+    /** A change to a draft, or one that makes a version the live one. */
+    const post = (endpoint: EndpointName, apiName: string, body: string, version: DescribeOptions) =>
+      Effect.flatMap(
+        send(endpoint, apiName, body),
+        Option.match({ onNone: () => describe(apiName, version), onSome: Effect.succeed }),
+      )
+
+    const draft = { draft: true }
+    const live = { draft: false }
+
+    /** A write that names a type and says nothing more. */
+    const change = (endpoint: EndpointName) => (apiName: string) =>
+      Effect.flatMap(checkApiName(apiName), (name) => post(endpoint, name, "", live))
 
     return CustomActivityTypes.of({
       list,
       describe,
-      create: (type) => Effect.flatMap(encodeCreate(type), (body) => post("createCustomActivityType", "", body)),
+      create: (type) =>
+        Effect.flatMap(encodeCreate(type), (body) => post("createCustomActivityType", type.apiName, body, draft)),
       update: (apiName, changes) =>
         Effect.flatMap(Effect.all([checkApiName(apiName), encodeUpdate(changes)]), ([name, body]) =>
-          post("updateCustomActivityType", name, body),
+          post("updateCustomActivityType", name, body, draft),
         ),
       approve: change("approveCustomActivityType"),
       discardDraft: change("discardCustomActivityTypeDraft"),
-      delete: change("deleteCustomActivityType"),
+      delete: (apiName) => Effect.flatMap(checkApiName(apiName), (name) => send("deleteCustomActivityType", name, "")),
       createAttributes: (type, attributes) =>
         Effect.gen(function* () {
           const apiName = yield* checkApiName(typeof type === "string" ? type : type.apiName)
           const body = yield* encodeCreateAttributes({ attributes })
           yield* checkSecondary(type, attributes)
           yield* checkPrimary(type, attributes)
-          return yield* post("createCustomActivityTypeAttributes", apiName, body)
+          return yield* post("createCustomActivityTypeAttributes", apiName, body, draft)
         }),
       updateAttributes: (type, attributes) =>
         Effect.gen(function* () {
           const apiName = yield* checkApiName(typeof type === "string" ? type : type.apiName)
           const body = yield* encodeUpdateAttributes({ attributes })
           yield* checkPrimary(type, attributes)
-          return yield* post("updateCustomActivityTypeAttributes", apiName, body)
+          return yield* post("updateCustomActivityTypeAttributes", apiName, body, draft)
         }),
       deleteAttributes: (apiName, attributes) =>
         Effect.gen(function* () {
           const name = yield* checkApiName(apiName)
           const body = yield* encodeDeleteAttributes({ attributes: attributes.map((a) => ({ apiName: a })) })
-          return yield* post("deleteCustomActivityTypeAttributes", name, body)
+          return yield* post("deleteCustomActivityTypeAttributes", name, body, draft)
         }),
     })
   })

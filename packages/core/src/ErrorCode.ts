@@ -16,7 +16,7 @@
  *
  * - `Retry`: again after a backoff, up to the endpoint's `retries`
  * - `RetryFew`: again after a backoff, at most twice: the vendor lists it as a catch-all
- * - `Reauthenticate`: once more with a new access token, which is no repeat of `repeats`
+ * - `Reauthenticate`: at once with the token that the identity service gives then; if that is refused too, as `Retry`
  * - `WaitWindow`: every caller pauses for one rate window, then again
  * - `WaitQuota`: fail with the instant of the reset, or wait for it, as configured
  * - `Fail`: the same call would be refused again

@@ -71,6 +71,11 @@ export interface Options {
    * the address is not the instance's own, as behind a proxy.
    */
   readonly instance?: string | undefined
+  /**
+   * Whether errors and log lines repeat Marketo's own messages, which speak of the request and may quote it. `"omit"` is
+   * for instances whose messages may name people. Spans and metrics never carry them. Default: `"include"`.
+   */
+  readonly vendorMessages?: "include" | "omit" | undefined
 }
 
 /**
@@ -158,7 +163,7 @@ export const layerWithoutLimits = (
       const url = yield* checkBaseUrl(options.baseUrl)
       if (isBlank(clientId)) return yield* invalid("clientId", "must not be empty")
       if (isBlank(clientSecret)) return yield* invalid("clientSecret", "must not be empty")
-      const { credentialsIn = "query", maxResponseBytes = MAX_RESPONSE_BYTES } = options
+      const { credentialsIn = "query", maxResponseBytes = MAX_RESPONSE_BYTES, vendorMessages = "include" } = options
       if (!Number.isInteger(maxResponseBytes) || maxResponseBytes < 1 || maxResponseBytes > MOST_RESPONSE_BYTES) {
         return yield* invalid("maxResponseBytes", `must be a whole number from 1 to ${MOST_RESPONSE_BYTES}`)
       }
@@ -184,7 +189,10 @@ export const layerWithoutLimits = (
         }),
       )
       const client = Layer.provide(
-        Layer.effect(MarketoClient.MarketoClient, MarketoClient.make({ baseUrl, maxResponseBytes })),
+        Layer.effect(
+          MarketoClient.MarketoClient,
+          MarketoClient.make({ baseUrl, maxResponseBytes, vendorMessages, secrets: [clientId, clientSecret] }),
+        ),
         token,
       )
       const instance = options.instance ?? instanceOf(url)

@@ -13,16 +13,17 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
 import * as AccessToken from "./AccessToken.js"
 import * as ApiLimits from "./ApiLimits.js"
 import { count } from "./internal/count.js"
-import { failureOf, requestIdOf } from "./internal/envelope.js"
+import { failureOf, messagesOf, requestIdOf } from "./internal/envelope.js"
 import { type Failure, retry } from "./internal/failure.js"
-import { across } from "./internal/handover.js"
 import * as monotonic from "./internal/monotonic.js"
 import { encodeQuery } from "./internal/query.js"
+import { span } from "./internal/span.js"
 import * as transport from "./internal/transport.js"
-import { type MarketoError, MarketoInvalidRequest, MarketoUnauthorized, MarketoUndecodable } from "./MarketoError.js"
+import { type MarketoError, MarketoInvalidRequest, MarketoUnavailable, MarketoUndecodable } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { endpoints, general, type RequestPolicy } from "./RequestPolicy.js"
 
@@ -135,7 +136,8 @@ const ranOut: Failure = {
   action: "Reauthenticate",
   execution: "NotExecuted",
   cause: "TokenRanOut",
-  toError: (attempts) => new MarketoUnauthorized({ endpoint: "identity", attempts, reason: "Token" }),
+  toError: (attempts) =>
+    new MarketoUnavailable({ endpoint: "identity", attempts, reason: "TokenRefused", execution: "NotExecuted" }),
 }
 
 /** Elements that are not valid JSON, where the caller has no use for a part of the answer. */
@@ -166,6 +168,10 @@ const holding = <A>({ acquire, release }: Hold, attempt: Effect.Effect<A, Failur
 export const make = (options: {
   readonly baseUrl: string
   readonly maxResponseBytes: number
+  /** Whether errors and logs repeat Marketo's own words. */
+  readonly vendorMessages: "include" | "omit"
+  /** What errors and logs must not repeat, beside the access token. */
+  readonly secrets: ReadonlyArray<Redacted.Redacted>
 }): Effect.Effect<Service, never, HttpClient.HttpClient | AccessToken.AccessToken | ApiLimits.ApiLimits> =>
   Effect.gen(function* () {
     const client = yield* transport.httpClient
@@ -187,22 +193,30 @@ export const make = (options: {
       (error): Failure => ({ action: "Fail", execution: "NotExecuted", cause: error._tag, toError: () => error }),
     )
 
+    const wordingFor = (used: AccessToken.Token) => ({
+      vendorMessages: options.vendorMessages,
+      secrets: [...options.secrets, used.value],
+    })
+
     /** One call on the wire, and what its envelope says. */
     const exchange: (
       endpoint: string,
       request: HttpClientRequest.HttpClientRequest,
+      used: AccessToken.Token,
       options: CallOptions,
       kind: "read" | "write",
     ) => Effect.Effect<Answer, Failure> = Effect.fnUntraced(
-      function* (endpoint, request, { isComplete, policy = general, unreadable: onUnreadable = "fail" }, kind) {
+      function* (endpoint, unsigned, used, { isComplete, policy = general, unreadable: onUnreadable = "fail" }, kind) {
+        const request = HttpClientRequest.bearerToken(unsigned, used.value)
         const answer = yield* transport.execute(client, request, { endpoint, kind, policy, maxResponseBytes })
         const { body, date, json, unreadable } = answer
         const now = yield* DateTime.now
-        if (json.success === false) return yield* Effect.fail(failureOf(endpoint, json, now, limits))
+        if (json.success === false) return yield* Effect.fail(failureOf(endpoint, json, now, limits, wordingFor(used)))
         if (json.success !== true || isComplete?.(json) === false)
           return yield* Effect.fail(transport.malformed(endpoint))
         if (Array.isArray(json.warnings) && json.warnings.length > 0) {
-          yield* Effect.logWarning("Marketo answered with warnings").pipe(Effect.annotateLogs({ endpoint }))
+          const messages = messagesOf(json.warnings, wordingFor(used)).join("; ")
+          yield* Effect.logWarning("Marketo answered with warnings").pipe(Effect.annotateLogs({ endpoint, messages }))
         }
         // a write has been executed, whatever its answer looks like
         if (kind === "read" && onUnreadable === "fail" && unreadable.size > 0) {
@@ -242,12 +256,15 @@ export const make = (options: {
               if (now >= used.usableUntil) return Effect.fail(ranOut)
               const sent = Effect.suspend(() => {
                 calls++
-                return exchange(endpoint, HttpClientRequest.bearerToken(request, used.value), options, kind)
+                return exchange(endpoint, request, used, options, kind)
               })
               return options.hold === undefined ? sent : holding(options.hold, sent)
             }),
           )
-        /** 601 and 602 alike: drop that token and repeat the call once with a new one. */
+        /**
+         * 601 and 602 alike: drop that token and repeat the call with the one that identity gives then. If that is refused
+         * too, which happens to good tokens, the call is repeated after a backoff.
+         */
         const attempt = (refusals: number): Effect.Effect<Answer, Failure> =>
           Effect.flatMap(token, (used) =>
             Effect.catchIf(
@@ -256,7 +273,7 @@ export const make = (options: {
               (failure) => {
                 // by its cause: inside a span a failure is a copy
                 if (failure.cause === ranOut.cause) return attempt(refusals)
-                if (refusals > 0) return Effect.fail({ ...failure, action: "Fail" })
+                if (refusals > 0) return Effect.fail<Failure>({ ...failure, action: "Retry" })
                 return accessToken
                   .invalidate(used)
                   .pipe(
@@ -271,14 +288,7 @@ export const make = (options: {
           toError: () => failure.toError(calls),
         }))
         return retry(endpoint, policy, counted, kind)
-      }).pipe(
-        across(
-          Effect.withSpan("MarketoClient.call", {
-            captureStackTrace: false,
-            attributes: { "marketo.endpoint": endpoint, "server.address": host },
-          }),
-        ),
-      )
+      }).pipe(span("MarketoClient.call", { "marketo.endpoint": endpoint, "server.address": host }))
     }
     const urlOf = (path: string) => `${options.baseUrl}${path}`
     return MarketoClient.of({

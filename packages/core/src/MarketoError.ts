@@ -1,8 +1,9 @@
 /**
  * What can go wrong between a program and Marketo, one class for each thing a caller would handle apart.
  *
- * Every error carries what a policy needs (`isRetryable`, `retryAt`, `execution`, the vendor's codes) and no secret and
- * no personal value: messages of Marketo may quote field values, so errors keep the codes and say what they mean.
+ * Every error carries what a policy needs (`isRetryable`, `retryAt`, `execution`, the vendor's codes) and no secret. Of
+ * personal values it can hold only what Marketo's own `messages` quote; `Marketo.layer({ vendorMessages: "omit" })` leaves
+ * these out.
  *
  * @since 0.1.0
  */
@@ -34,6 +35,21 @@ const common = {
   /** Calls made before giving up. */
   attempts: Schema.Number,
 }
+
+const answered = {
+  /**
+   * Marketo's own words, in the order of its codes: at most 5, of at most 300 characters each, without control characters
+   * and without this client's secrets. They may quote what was sent. Empty if it sent none, or with
+   * `vendorMessages: "omit"`.
+   */
+  messages: Schema.Array(Schema.String).pipe(
+    Schema.propertySignature,
+    Schema.withConstructorDefault(() => []),
+  ),
+}
+
+const said = (messages: ReadonlyArray<string>) =>
+  messages.length === 0 ? "" : `, Marketo says: ${messages.map((message) => `"${message}"`).join("; ")}`
 
 const after = (attempts: number) => (attempts === 1 ? "after 1 attempt" : `after ${attempts} attempts`)
 
@@ -72,6 +88,8 @@ const unavailable = {
     "the address redirects elsewhere. It is not followed, because the access token would go there. Check `baseUrl`; or a maintenance page is up",
   Encoding: "the answer has a Content-Encoding that the HTTP client does not undo. Look for a proxy that sets it",
   TooLarge: "the answer is larger than `maxResponseBytes`. Read smaller pages (`batchSize`), or allow more",
+  TokenRefused:
+    "the API refuses an access token that the identity service still calls valid. If that lasts, check that base URL and credentials belong to the same instance",
   Stalled:
     "Marketo answered with the paging token it was given and moreResult: true; going on would read one page for ever",
 } as const
@@ -94,6 +112,7 @@ export class MarketoUnavailable extends Schema.TaggedError<MarketoUnavailable>(
     "Redirected",
     "Encoding",
     "TooLarge",
+    "TokenRefused",
     "Stalled",
   ),
   execution: Execution,
@@ -103,11 +122,12 @@ export class MarketoUnavailable extends Schema.TaggedError<MarketoUnavailable>(
   redirectedTo: Schema.optional(Schema.String),
   /** The coding that is not known. */
   contentEncoding: Schema.optional(Schema.String),
+  ...answered,
 }) {
   override get message(): string {
     const details = [this.code, this.redirectedTo, this.contentEncoding].filter((detail) => detail !== undefined)
     const code = details.length === 0 ? "" : ` [${details.join(", ")}]`
-    return `${this.endpoint}: ${unavailable[this.reason]}${code}, ${after(this.attempts)}${request(this.requestId)}`
+    return `${this.endpoint}: ${unavailable[this.reason]}${code}, ${after(this.attempts)}${request(this.requestId)}${said(this.messages)}`
   }
 
   /** False for `Encoding` and `TooLarge`. A write may be repeated only where `execution` is `NotExecuted`. */
@@ -119,8 +139,6 @@ export class MarketoUnavailable extends Schema.TaggedError<MarketoUnavailable>(
 const unauthorized = {
   Credentials:
     "Marketo's identity service refused the client id or the client secret. Check both in Admin > LaunchPoint",
-  Token:
-    "the API refuses an access token that the identity service still calls valid. Check that base URL and credentials belong to the same instance",
   Permission:
     "access denied [603]. Give the API user's role the permission for this endpoint, or add this address to the instance's IP allow-list",
 } as const
@@ -133,9 +151,9 @@ const unauthorized = {
  */
 export class MarketoUnauthorized extends Schema.TaggedError<MarketoUnauthorized>(
   "@effect-marketo/core/MarketoUnauthorized",
-)("MarketoUnauthorized", { ...common, reason: Schema.Literal("Credentials", "Token", "Permission") }) {
+)("MarketoUnauthorized", { ...common, ...answered, reason: Schema.Literal("Credentials", "Permission") }) {
   override get message(): string {
-    return `${this.endpoint}: ${unauthorized[this.reason]}${request(this.requestId)}`
+    return `${this.endpoint}: ${unauthorized[this.reason]}${request(this.requestId)}${said(this.messages)}`
   }
 
   /** Always false: a person has to act. */
@@ -161,13 +179,14 @@ export class MarketoLimited extends Schema.TaggedError<MarketoLimited>("@effect-
   "MarketoLimited",
   {
     ...common,
+    ...answered,
     reason: Schema.Literal("Rate", "Concurrency", "DailyQuota"),
     /** When the same call may succeed; for `DailyQuota` the next midnight in America/Chicago. */
     retryAt: Schema.DateTimeUtcFromSelf,
   },
 ) {
   override get message(): string {
-    return `${this.endpoint}: ${limited[this.reason]}; try again at ${DateTime.formatIso(this.retryAt)}, ${after(this.attempts)}`
+    return `${this.endpoint}: ${limited[this.reason]}; try again at ${DateTime.formatIso(this.retryAt)}, ${after(this.attempts)}${said(this.messages)}`
   }
 
   /** Always true, at `retryAt`. */
@@ -186,16 +205,20 @@ export class MarketoRejected extends Schema.TaggedError<MarketoRejected>("@effec
   "MarketoRejected",
   {
     ...common,
+    ...answered,
     /** Marketo's codes, as text; an HTTP status where the gateway refused (413, 414, 404 …). See `ErrorCode.table`. */
     codes: Schema.NonEmptyArray(Schema.String),
     execution: Execution,
     isRetryable: Schema.Boolean,
+    /** What to look at first, where more is known than the code says. */
+    advice: Schema.optional(Schema.String),
   },
 ) {
   override get message(): string {
     const meaning = (code: string) => (ErrorCode.get("Response", code) ?? ErrorCode.get("HTTP", code))?.meaning
     const reasons = this.codes.map((code) => `[${code}] ${meaning(code) ?? "not in Marketo's list of codes"}`)
-    return `${this.endpoint}: Marketo refused the call: ${reasons.join("; ")}, ${after(this.attempts)}${request(this.requestId)}`
+    const advice = this.advice === undefined ? "" : `${this.advice}. `
+    return `${this.endpoint}: ${advice}Marketo refused the call: ${reasons.join("; ")}, ${after(this.attempts)}${request(this.requestId)}${said(this.messages)}`
   }
 }
 
@@ -246,6 +269,8 @@ export class CheckpointRefused extends Schema.TaggedError<CheckpointRefused>("@e
     reason: Schema.Literal("OtherInstance", "OtherFeed", "NewerVersion", "Unreadable", "TokenRefused"),
     /** What to do. */
     advice: Schema.String,
+    /** Of `TokenRefused`: Marketo's answer. */
+    cause: Schema.optional(MarketoRejected),
   },
 ) {
   override get message(): string {

@@ -175,30 +175,34 @@ describe("AccessToken", () => {
       yield* simulator.fault({ fault: "expiresIn", seconds: 0, match: { endpoint: "identity" }, times: 1_000 })
       const begun = yield* Clock.currentTimeMillis
       const error = yield* flowing(Effect.flip(get))
-      assert.strictEqual(error._tag === "MarketoUnauthorized" && error.reason, "Token")
+      assert.deepStrictEqual([error._tag, error.isRetryable], ["MarketoUnavailable", true])
       assert.isAtMost((yield* Clock.currentTimeMillis) - begun, 65_000)
     }).pipe(Effect.provide(simulated())),
   )
 
-  it.effect("a token that identity calls long-lived and the API refuses is an error", () =>
-    Effect.gen(function* () {
-      const simulator = yield* Simulator.Simulator
-      yield* simulator.fault({ fault: "error", code: 601, match: { endpoint: "activityTypes" }, times: 1_000 })
-      const error = yield* flowing(Effect.flip(get))
-      assert.strictEqual(error._tag === "MarketoUnauthorized" && error.reason, "Token")
-      assert.strictEqual((yield* apiCalls).length, 1)
-    }).pipe(Effect.provide(simulated())),
+  it.effect(
+    "a token that identity calls good and the API refuses is tried again within the policy, then an error that may pass",
+    () =>
+      Effect.gen(function* () {
+        const simulator = yield* Simulator.Simulator
+        yield* simulator.fault({ fault: "error", code: 601, match: { endpoint: "activityTypes" }, times: 1_000 })
+        const error = yield* flowing(Effect.flip(get))
+        assert.strictEqual(error._tag === "MarketoUnavailable" && error.reason, "TokenRefused")
+        assert.isTrue(error.isRetryable)
+        assert.strictEqual((yield* apiCalls).length, 18)
+      }).pipe(Effect.provide(simulated())),
   )
 
-  it.effect("a spurious 601 fails one call, not those of the token's whole hour", () =>
-    Effect.gen(function* () {
-      const simulator = yield* Simulator.Simulator
-      yield* simulator.fault({ fault: "error", code: 601, match: { endpoint: "activityTypes" } })
-      const error = yield* Effect.flip(flowing(get))
-      assert.strictEqual(error._tag === "MarketoUnauthorized" && error.reason, "Token")
-      yield* get
-    }).pipe(Effect.provide(simulated())),
-  )
+  for (const code of [601, 602]) {
+    it.effect(`a few times ${code} for a token that identity still hands out end nothing`, () =>
+      Effect.gen(function* () {
+        const simulator = yield* Simulator.Simulator
+        yield* simulator.fault({ fault: "error", code, match: { endpoint: "activityTypes" }, times: 5 })
+        yield* flowing(get)
+        assert.strictEqual((yield* apiCalls).length, 6)
+      }).pipe(Effect.provide(simulated())),
+    )
+  }
 
   it.effect("wrong credentials fail at once and say so", () =>
     Effect.gen(function* () {

@@ -338,7 +338,9 @@ describe("chains", () => {
     }).pipe(Effect.provide(simulated())),
   )
 
-  const positions = [{ query: "activityTypeIds=1", token: "T=", through: now }] as ReadonlyArray<Checkpoint.Position>
+  const positions = [
+    { query: "activityTypeIds=1", token: "T=", through: now, answered: true },
+  ] as ReadonlyArray<Checkpoint.Position>
   for (const [what, feed] of [
     ["a list", Feed.leadActivities({ activityTypeIds: [1], listId: 7 })],
     ["leads", Feed.leadActivities({ activityTypeIds: [1], leadIds: [7] })],
@@ -575,14 +577,20 @@ describe("a paging token that Marketo refuses", () => {
       Effect.gen(function* () {
         const error = yield* failing({}, pagingToken, more, refused(code))
         assert.strictEqual(error._tag === "CheckpointRefused" && error.reason, "TokenRefused")
-        assert.include(error.message, `code ${code}, request 7a#19`)
+        assert.include(error.message, `[${code}]`)
+        assert.include(error.message, "request 7a#19")
       }),
     )
   }
 
   it.effect("likewise on the first page of a stored position", () =>
     Effect.gen(function* () {
-      const position = { query: "activityTypeIds=1", token: "OLD=", through: now } as Checkpoint.Position
+      const position = {
+        query: "activityTypeIds=1",
+        token: "OLD=",
+        through: now,
+        answered: true,
+      } as Checkpoint.Position
       const error = yield* failing({ positions: [position] }, refused("1003"))
       assert.strictEqual(error._tag === "CheckpointRefused" && error.reason, "TokenRefused")
     }),
@@ -594,6 +602,53 @@ describe("a paging token that Marketo refuses", () => {
       assert.deepStrictEqual(error._tag === "MarketoRejected" && error.codes, ["1003"])
     }),
   )
+
+  it.effect("likewise after a restart, when the checkpoint says that its token was never answered", () =>
+    Effect.gen(function* () {
+      const subscription = { name: "n", instance: "i" }
+      const position = new Checkpoint.Position({
+        query: "activityTypeIds=1",
+        token: "NEW=",
+        through: now,
+        answered: false,
+      })
+      const stored = new Checkpoint.Checkpoint({
+        v: 1,
+        instance: "i",
+        subscription: "n",
+        sequence: 1,
+        positions: [position],
+      })
+      const { positions } = yield* Checkpoint.fromJson(Checkpoint.toJson(stored), subscription)
+      const said = JSON.stringify({
+        requestId: "7a#19",
+        success: false,
+        errors: [{ code: "1003", message: "No such asset" }],
+      })
+      const error = yield* failing({ positions }, said)
+      assert.strictEqual(error._tag, "MarketoRejected")
+      assert.include(error.message, "No such asset")
+    }),
+  )
+
+  for (const [when, replies] of [
+    ["before the first page", [pagingToken]],
+    ["later", [pagingToken, more]],
+  ] as const) {
+    it.effect(`1003 on a feed with a list says first that the list may be gone or too large: ${when}`, () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(DateTime.toEpochMillis(now))
+        const { layer } = yield* stub([...replies, refused("1003")])
+        const feed = Feed.leadActivities({ activityTypeIds: [1], listId: 7 })
+        const error = yield* Effect.flip(Effect.provide(collect(feed, { since }), layer))
+        assert.strictEqual(error._tag, "MarketoRejected")
+        assert.match(
+          error.message,
+          /^leadActivities: the list of this feed may be gone, or have 10,000 members or more/,
+        )
+      }),
+    )
+  }
 
   it.effect("any other code is no refusal of the token", () =>
     Effect.gen(function* () {

@@ -2,7 +2,21 @@ import { HttpClientError, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { ErrorCode, type Marketo, MarketoClient, RequestPolicy } from "@effect-marketo/core"
 import { Simulator } from "@effect-marketo/simulator"
-import { Clock, DateTime, Duration, Effect, Fiber, Logger, Option, Random, TestClock } from "effect"
+import {
+  Cause,
+  Clock,
+  DateTime,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Logger,
+  Option,
+  Random,
+  Redacted,
+  TestClock,
+  Tracer,
+} from "effect"
 import { flowing, simulated } from "./support/simulated.js"
 import { stub, url } from "./support/stub.js"
 
@@ -40,13 +54,13 @@ describe("each row of the table of codes", () => {
         if (result._tag === "Right") return
         const failure = result.left
         const fails = row.action === "Fail" || row.action === "WaitQuota"
-        assert.strictEqual(calls, fails ? 1 : row.action === "Reauthenticate" ? 2 : row.action === "RetryFew" ? 3 : 9)
+        assert.strictEqual(calls, fails ? 1 : row.action === "Reauthenticate" ? 18 : row.action === "RetryFew" ? 3 : 9)
         const expected =
           row.code === "606" || row.code === "607" || row.code === "615"
             ? "MarketoLimited"
-            : row.action === "Reauthenticate" || row.code === "603"
+            : row.code === "603"
               ? "MarketoUnauthorized"
-              : row.level === "HTTP" && row.action !== "Fail"
+              : row.action === "Reauthenticate" || (row.level === "HTTP" && row.action !== "Fail")
                 ? "MarketoUnavailable"
                 : "MarketoRejected"
         assert.strictEqual(failure._tag, expected)
@@ -59,7 +73,13 @@ describe("each row of the table of codes", () => {
           assert.strictEqual(failure.attempts, calls)
         }
         if (row.level === "Response" && "requestId" in failure) assert.strictEqual(failure.requestId, "7a#19")
-        assert.notInclude(failure.message + JSON.stringify(failure), "jane@example.com")
+        if (row.level === "Response") {
+          assert.include(failure.message, "jane@example.com", "Marketo's own words")
+          const replies = [error(row.code)]
+          const { result: quiet } = yield* outcome(replies, { vendorMessages: "omit" })
+          if (quiet._tag === "Right") return assert.fail("should have failed")
+          assert.notInclude(quiet.left.message + JSON.stringify(quiet.left), "jane@example.com")
+        }
       }),
     )
     it.effect(
@@ -72,6 +92,44 @@ describe("each row of the table of codes", () => {
         }),
     )
   }
+
+  it.effect("Marketo's words are bounded in number and length, and hold no control characters and no secret", () =>
+    Effect.gen(function* () {
+      const secret = "a-very-secret-secret"
+      const said = (message: string) => ({ code: "1003", message })
+      const messages = [`\u0000a\tb\r\n\u202ec ${secret}`, ` ${"x".repeat(290)}${secret}`, "3", "4", "5", "6"]
+      const reply = JSON.stringify({ requestId: "7a#19", success: false, errors: messages.map(said) })
+      const { result } = yield* outcome([reply], { clientSecret: Redacted.make(secret) })
+      if (result._tag === "Right" || result.left._tag !== "MarketoRejected") return assert.fail("not refused")
+      const [first, second, ...others] = result.left.messages
+      assert.strictEqual(first, "a b c (secret)")
+      assert.strictEqual(second, `${"x".repeat(290)}(secret)`)
+      assert.deepStrictEqual(others, ["3", "4", "5"])
+    }),
+  )
+
+  it.effect("Marketo's words are in the error and in no span", () =>
+    Effect.gen(function* () {
+      const ended: Array<string> = []
+      const tracer = yield* Effect.tracer
+      const watching = Tracer.make({
+        ...tracer,
+        span: (...args) => {
+          const span = tracer.span(...args)
+          const end = span.end.bind(span)
+          span.end = (time, exit) => {
+            ended.push(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "")
+            end(time, exit)
+          }
+          return span
+        },
+      })
+      const { result } = yield* Effect.withTracer(outcome([error("1006")]), watching)
+      assert.include(result._tag === "Left" ? result.left.message : "", "jane@example.com")
+      assert.isTrue(ended.some((text) => text.includes("[1006]")))
+      assert.isTrue(ended.every((text) => !text.includes("jane@example.com")))
+    }),
+  )
 
   it.effect("a code that is not listed is not repeated", () =>
     Effect.gen(function* () {
@@ -167,20 +225,27 @@ describe("what comes back", () => {
     }),
   )
 
-  for (const warnings of ['["no match"]', '[{"code":1,"message":"no match"}]']) {
-    it.effect(`warnings ${warnings} do not fail the call and are logged without their text`, () =>
+  for (const [warnings, vendorMessages] of [
+    ['["no match"]', "include"],
+    ['[{"code":1,"message":"no match"}]', "include"],
+    ['["no match"]', "omit"],
+  ] as const) {
+    it.effect(`warnings ${warnings} do not fail the call, and are logged: ${vendorMessages}`, () =>
       Effect.gen(function* () {
         const lines: Array<string> = []
         const logger = Logger.replace(
           Logger.defaultLogger,
           Logger.make((o) => lines.push(Logger.stringLogger.log(o))),
         )
-        const { result } = yield* outcome([`{"success":true,"warnings":${warnings},"result":[]}`]).pipe(
-          Effect.provide(logger),
-        )
+        const { result } = yield* outcome([`{"success":true,"warnings":${warnings},"result":[]}`], {
+          vendorMessages,
+        }).pipe(Effect.provide(logger))
         assert.strictEqual(result._tag, "Right")
         assert.isTrue(lines.some((line) => line.includes("warnings")))
-        assert.isFalse(lines.some((line) => line.includes("no match")))
+        assert.strictEqual(
+          lines.some((line) => line.includes("no match")),
+          vendorMessages === "include",
+        )
       }),
     )
   }

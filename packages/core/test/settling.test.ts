@@ -408,6 +408,14 @@ describe("what is stored beside a record, with a value that is no text, number o
   }
 })
 
+it.effect("an element of the answer with the status created is added: the swagger lists it", () =>
+  Effect.gen(function* () {
+    const answer = '{"requestId":"r","success":true,"result":[{"status":"created","marketoGUID":"g1"}]}'
+    const { rows } = yield* writing(new Instance(() => Effect.succeed(answer)), [activity(1)])
+    assert.deepStrictEqual(rows, [[1, "Added by answer", "g1"]])
+  }),
+)
+
 describe("an element of the answer that says neither added, with an id, nor skipped", () => {
   for (const element of ['{"status":"added"}', "null", '{"id":5,"marketoGUID":"5"}', '{"status":"failed"}', "[]"]) {
     const answer = `{"requestId":"r","success":true,"result":[{"status":"added","marketoGUID":"g1"},${element}]}`

@@ -1,8 +1,9 @@
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as ApiLimits from "../ApiLimits.js"
 import * as ErrorCode from "../ErrorCode.js"
-import { MarketoLimited, MarketoRejected, MarketoUnauthorized } from "../MarketoError.js"
+import { MarketoLimited, MarketoRejected, MarketoUnauthorized, MarketoUnavailable } from "../MarketoError.js"
 import type { Json } from "./body.js"
 import type { Failure } from "./failure.js"
 import { malformed } from "./transport.js"
@@ -14,6 +15,37 @@ const codesOf = (json: Json): ReadonlyArray<string> =>
     .filter((code) => typeof code === "string" || typeof code === "number")
     .map(String)
     .filter((code) => /^[\w.-]{1,32}$/.test(code))
+
+const MAX_MESSAGES = 5
+const MAX_LENGTH = 300
+
+/** Whether Marketo's words are repeated, and what must not be among them. */
+export interface Wording {
+  readonly vendorMessages: "include" | "omit"
+  readonly secrets: ReadonlyArray<Redacted.Redacted>
+}
+
+const withoutSecrets = (text: string, secrets: Wording["secrets"]): string =>
+  secrets.map(Redacted.value).reduce((rest, secret) => rest.replaceAll(secret, "(secret)"), text)
+
+const messageOf = (item: unknown): unknown =>
+  typeof item === "object" && item !== null && "message" in item ? item.message : item
+
+/** Marketo's words in `errors` or `warnings`, the latter also as plain text. Secrets go before anything is cut off. */
+export const messagesOf = (items: unknown, { secrets, vendorMessages }: Wording): ReadonlyArray<string> =>
+  vendorMessages === "omit" || !Array.isArray(items)
+    ? []
+    : items
+        .slice(0, MAX_MESSAGES)
+        .map(messageOf)
+        .filter((message) => typeof message === "string")
+        .map((message) =>
+          withoutSecrets(message, secrets)
+            .replace(/[\p{C}\s]+/gu, " ")
+            .trim(),
+        )
+        .filter((message) => message !== "")
+        .map((message) => (message.length > MAX_LENGTH ? `${message.slice(0, MAX_LENGTH - 1)}…` : message))
 
 /** With several codes the one that asks for most care decides. */
 const byCare: ReadonlyArray<ErrorCode.Action> = [
@@ -36,7 +68,13 @@ export const requestIdOf = (json: Json): Option.Option<string> =>
     : Option.none()
 
 /** What an answer with `success: false` means. */
-export const failureOf = (endpoint: string, json: Json, now: DateTime.Utc, limits: ApiLimits.Service): Failure => {
+export const failureOf = (
+  endpoint: string,
+  json: Json,
+  now: DateTime.Utc,
+  limits: ApiLimits.Service,
+  wording: Wording,
+): Failure => {
   const [first, ...rest] = codesOf(json)
   if (first === undefined) return malformed(endpoint)
   const code = rest.reduce((most, other) => (care(other) < care(most) ? other : most), first)
@@ -44,7 +82,11 @@ export const failureOf = (endpoint: string, json: Json, now: DateTime.Utc, limit
   const codes = [first, ...rest] as const
   const isKnown = codes.every((c) => ErrorCode.get("Response", c)?.execution === "NotExecuted")
   const execution = isKnown ? "NotExecuted" : "Unknown"
-  const common = { endpoint, requestId: Option.getOrUndefined(requestIdOf(json)) }
+  const common = {
+    endpoint,
+    requestId: Option.getOrUndefined(requestIdOf(json)),
+    messages: messagesOf(json.errors, wording),
+  }
   // a tag of metrics, so one of a bounded set
   const cause = ErrorCode.get("Response", code) === undefined ? "other" : code
   const decided = { action, execution, cause } as const
@@ -69,9 +111,13 @@ export const failureOf = (endpoint: string, json: Json, now: DateTime.Utc, limit
       new MarketoLimited({ ...common, attempts, reason: "Concurrency", retryAt: now })
     return { ...decided, toError }
   }
-  if (code === "603" || action === "Reauthenticate") {
-    const reason = code === "603" ? "Permission" : "Token"
-    return { ...decided, toError: (attempts) => new MarketoUnauthorized({ ...common, attempts, reason }) }
+  if (code === "603") {
+    return { ...decided, toError: (attempts) => new MarketoUnauthorized({ ...common, attempts, reason: "Permission" }) }
+  }
+  if (action === "Reauthenticate") {
+    const toError = (attempts: number) =>
+      new MarketoUnavailable({ ...common, attempts, reason: "TokenRefused", execution, code })
+    return { ...decided, toError }
   }
   const isRetryable = action !== "Fail"
   return {
