@@ -29,7 +29,11 @@ const policy: RequestPolicy.RequestPolicy = {
   maxRetryAfter: Duration.millis(300),
 }
 
-const client = (baseUrl: string) => Effect.provide(MarketoClient.make({ baseUrl, maxResponseBytes: MAX }), services)
+const client = (baseUrl: string) =>
+  Effect.provide(
+    MarketoClient.make({ baseUrl, maxResponseBytes: MAX, vendorMessages: "include", secrets: [] }),
+    services,
+  )
 const read = (baseUrl: string) => Effect.flatMap(client(baseUrl), (marketo) => marketo.get("/x", {}, { policy }))
 const write = (baseUrl: string) => Effect.flatMap(client(baseUrl), (marketo) => marketo.post("/x", "{}", { policy }))
 

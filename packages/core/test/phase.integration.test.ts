@@ -21,7 +21,8 @@ const services = Layer.merge(
   ApiLimits.layer({ calls: 10_000 }),
 )
 
-const client = (baseUrl: string) => MarketoClient.make({ baseUrl, maxResponseBytes: 1_000_000 })
+const client = (baseUrl: string) =>
+  MarketoClient.make({ baseUrl, maxResponseBytes: 1_000_000, vendorMessages: "include", secrets: [] })
 
 /** One attempt to write. */
 const write = (baseUrl: string, limit = timeout) =>
