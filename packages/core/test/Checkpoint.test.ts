@@ -20,10 +20,18 @@ const checkpoint = new Checkpoint.Checkpoint({
   ],
 })
 const json =
-  '{"v":1,"instance":"123-ABC-456","subscription":"opens","sequence":7,"positions":[{"query":"activityTypeIds=10","token":"ABC=","through":"2026-01-01T00:00:00.000Z"}]}'
+  '{"v":1,"instance":"123-ABC-456","subscription":"opens","sequence":7,"positions":[{"query":"activityTypeIds=10","token":"ABC=","through":"2026-01-01T00:00:00.000Z","answered":true}]}'
 
 describe("Checkpoint", () => {
   it("is this text", () => assert.strictEqual(Checkpoint.toJson(checkpoint), json))
+
+  it.effect("reads one of an earlier release, whose tokens count as answered", () =>
+    Effect.gen(function* () {
+      const earlier = json.replace(',"answered":true', "")
+      const read = yield* Checkpoint.fromJson(earlier, { instance: "123-ABC-456", name: "opens" })
+      assert.strictEqual(Checkpoint.toJson(read), json)
+    }),
+  )
 
   it.effect.prop("reads back as it was written", [Arbitrary.make(Checkpoint.Checkpoint)], ([any]) =>
     Effect.gen(function* () {
