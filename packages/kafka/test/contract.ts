@@ -92,7 +92,7 @@ export const contract = ({ layer, over, transactionTimeout }: Settings) => {
         assert.deepStrictEqual(yield* client.topic(name), Option.none())
         assert.isTrue(yield* client.createTopic({ name, partitions: 3, config: { "max.message.bytes": "2000" } }))
         assert.isFalse(yield* client.createTopic({ name, partitions: 3 }))
-        assert.deepStrictEqual(yield* client.topic(name), Option.some({ name, partitions: 3 }))
+        assert.deepStrictEqual(yield* client.topic(name), Option.some({ name, partitions: 3, replicas: 1 }))
         assert.strictEqual((yield* client.topicConfig(name))["max.message.bytes"], "2000")
       }),
     )

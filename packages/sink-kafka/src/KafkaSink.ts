@@ -57,7 +57,7 @@ export interface Options {
    */
   readonly tooLarge?: "fail" | "reject" | undefined
   /**
-   * The topic of the checkpoints: one partition, `cleanup.policy=delete`, `retention.ms=-1`, and of one subscription alone.
+   * The topic of the checkpoints: one partition, never compacted or deleted from, and of one subscription alone.
    * Default: `<prefix>__<instance>__<name>__checkpoint`, with a hash in place of names that are too long.
    */
   readonly checkpointTopic?: string | undefined
@@ -181,7 +181,7 @@ export const make = <E = never, R = never>(
         const rejected =
           rejectedTopic === undefined
             ? undefined
-            : { topic: yield* find(rejectedTopic), maxBytes: yield* topics.maxMessageBytes(client, rejectedTopic) }
+            : yield* Effect.flatMap(find(rejectedTopic), (topic) => topics.rejected(client, topic))
         return { topics: all, rejected }
       }),
     )

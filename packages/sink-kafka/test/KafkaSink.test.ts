@@ -217,13 +217,16 @@ describe("the start", () => {
       )
       assert.include(
         yield* refusal(open(client, { createTopics: false })),
-        `the topic ${checkpointTopic} does not exist. Create it with one partition, cleanup.policy=delete and retention.ms=-1`,
+        `the topic ${checkpointTopic} does not exist. Create it with one partition, cleanup.policy=delete, retention.ms=-1 and retention.bytes=-1`,
       )
       yield* open(client, { ...options, createTopics: true }, hooks)
-      assert.deepStrictEqual(yield* client.topic("rejected"), Option.some({ name: "rejected", partitions: 1 }))
+      assert.deepStrictEqual(
+        yield* client.topic("rejected"),
+        Option.some({ name: "rejected", partitions: 1, replicas: 1 }),
+      )
       assert.deepStrictEqual(
         yield* client.topic(checkpointTopic),
-        Option.some({ name: checkpointTopic, partitions: 1 }),
+        Option.some({ name: checkpointTopic, partitions: 1, replicas: 1 }),
       )
       const { "cleanup.policy": policy, "retention.ms": retention } = yield* client.topicConfig(checkpointTopic)
       assert.deepStrictEqual([policy, retention], ["delete", "-1"])
@@ -348,13 +351,22 @@ describe("checkpoints", () => {
         wide: { partitions: 2, config },
         compacted: { config: { ...config, "cleanup.policy": "compact" } },
         forgetful: { config: { ...config, "retention.ms": "604800000" } },
+        small: { config: { ...config, "retention.bytes": "1000000" } },
+        narrow: { config: { ...config, "max.message.bytes": "1000" } },
+        exact: { config: { ...config, "message.timestamp.after.max.ms": "10" } },
+        alone: { config: { ...config, "min.insync.replicas": "2" } },
       }
       const words = {
         wide: "has 2 partitions, and the order of checkpoints needs exactly one",
-        compacted: "has cleanup.policy=compact, which",
-        forgetful: "has retention.ms=604800000, which",
+        compacted: "has cleanup.policy=compact, and then compaction can remove records: set cleanup.policy=delete",
+        forgetful: "has retention.ms=604800000, and then a program that rests loses its position: set retention.ms=-1",
+        small: "has retention.bytes=1000000, and then the newest record can be deleted: set retention.bytes=-1",
+        narrow:
+          "has max.message.bytes=1000, and then the state may not fit into a record: set max.message.bytes=100000",
+        exact: "has message.timestamp.after.max.ms=10, and then",
+        alone: "has min.insync.replicas=2, and it has 1 replica, so no write is ever acknowledged",
       }
-      for (const name of ["wide", "compacted", "forgetful"] as const) {
+      for (const name of ["wide", "compacted", "forgetful", "small", "narrow", "exact", "alone"] as const) {
         yield* client.createTopic({ name, ...topics[name] })
         const found = yield* refusal(open(client, { checkpointTopic: name }))
         assert.match(found, /^CheckpointRefused/)

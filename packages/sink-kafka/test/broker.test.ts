@@ -172,6 +172,40 @@ describeWithKafka("KafkaSink on a broker", (brokers) => {
   )
 
   live(
+    "goes on from its checkpoint, whatever compression the broker gives to the topics",
+    Effect.gen(function* () {
+      for (const compression of ["uncompressed", "gzip", "snappy", "lz4", "zstd"]) {
+        const { client, open, prefix } = yield* fresh
+        const checkpointTopic = `${prefix}-checkpoints`
+        const kept = { "cleanup.policy": "delete", "retention.ms": "-1", "compression.type": compression }
+        yield* client.createTopic({ name: checkpointTopic, partitions: 1, config: kept })
+        for (let sequence = 1; sequence <= 3; sequence++) {
+          const writer = yield* open({ checkpointTopic })
+          assert.strictEqual(sequenceOf(writer), sequence - 1)
+          yield* writer.write(batch(sequence))
+        }
+      }
+    }),
+  )
+
+  live(
+    "refuses topics at the start that could never take what it writes",
+    Effect.gen(function* () {
+      const { client, open, prefix } = yield* fresh
+      const [compacted, alone] = [`${prefix}-compacted`, `${prefix}-alone`]
+      yield* client.createTopic({ name: compacted, config: { "cleanup.policy": "compact" } })
+      yield* client.createTopic({ name: alone, config: { "min.insync.replicas": "2" } })
+      for (const [rejectedTopic, words] of [
+        [compacted, /cleanup\.policy=compact.*set cleanup\.policy=delete/],
+        [alone, /min\.insync\.replicas=2, and it has 1 replica/],
+      ] as const) {
+        const { message } = yield* Effect.flip(open({ rejectedTopic }))
+        assert.match(message, words)
+      }
+    }),
+  )
+
+  live(
     "writes a page of more than a megabyte for one partition, compressed or not",
     Effect.gen(function* () {
       for (const compression of ["none", "gzip"] as const) {

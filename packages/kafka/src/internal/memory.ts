@@ -219,6 +219,7 @@ export const make = (): Service => {
         Option.map(Option.fromNullable(topics.get(name)), ({ partitions }) => ({
           name,
           partitions: partitions.length,
+          replicas: 1,
         })),
       ),
     topicConfig: (name) =>

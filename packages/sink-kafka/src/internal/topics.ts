@@ -41,15 +41,32 @@ export const find = (
 const settings = (client: KafkaClient.Service, name: string) =>
   cannot(`read the settings of the topic ${name}, for which it needs the ACL DescribeConfigs`)(client.topicConfig(name))
 
-/** `max.message.bytes` of a topic: the size of the largest batch of records that it takes. */
-export const maxMessageBytes = (client: KafkaClient.Service, name: string): Effect.Effect<number, SinkError> =>
-  Effect.map(settings(client, name), (config) => Number(config["max.message.bytes"] ?? Topic.defaultMaxMessageBytes))
+/** The topic of rejected records as it is, and how large a batch of records it takes. Elements that could not be decoded have no key. */
+export const rejected = (
+  client: KafkaClient.Service,
+  topic: Topic.Topic,
+): Effect.Effect<{ readonly topic: Topic.Topic; readonly maxBytes: number }, SinkError> =>
+  Effect.gen(function* () {
+    const config = yield* settings(client, topic.name)
+    const { keyless, written } = Topic.requirements
+    const wrong = Topic.problems(topic, config, [...keyless, ...written])
+    if (wrong.length > 0) {
+      return yield* failure(
+        "Unavailable",
+        `the topic ${topic.name} cannot take rejected records: it has ${wrong.join("; it has ")}`,
+      )
+    }
+    return { topic, maxBytes: Number(config["max.message.bytes"] ?? Topic.defaultMaxMessageBytes) }
+  })
 
-/**
- * Kept for ever and never compacted. Finite retention would forget the position of a pipeline that rests, and one that has
- * forgotten begins at `since` again; compaction can leave an empty batch at the head, at which kafkajs reads for ever.
- */
-const checkpointConfig = { "cleanup.policy": "delete", "retention.ms": "-1" } as const
+/** All that matters for reading it back, whatever the broker's defaults are. */
+const checkpointConfig = {
+  "cleanup.policy": "delete",
+  "retention.ms": "-1",
+  "retention.bytes": "-1",
+  "max.message.bytes": `${Topic.defaultMaxMessageBytes}`,
+  "compression.type": "producer",
+} as const
 
 /** The topic of one subscription's checkpoints, or the words that say why it cannot be that. */
 export const checkpoint = (
@@ -58,26 +75,24 @@ export const checkpoint = (
   create: boolean,
 ): Effect.Effect<void, SinkError> =>
   Effect.gen(function* () {
-    const { partitions } = yield* find(
+    const topic = yield* find(
       client,
       { name, partitions: 1, config: checkpointConfig },
       create,
-      `Create it with one partition, cleanup.policy=delete and retention.ms=-1, or let the sink do so by createTopics`,
+      `Create it with one partition, cleanup.policy=delete, retention.ms=-1 and retention.bytes=-1, or let the sink do so by createTopics`,
     )
-    if (partitions !== 1) {
+    if (topic.partitions !== 1) {
       return yield* failure(
         "CheckpointRefused",
-        `the checkpoint topic ${name} has ${partitions} partitions, and the order of checkpoints needs exactly one. Name another topic`,
+        `the checkpoint topic ${name} has ${topic.partitions} partitions, and the order of checkpoints needs exactly one. Name another topic`,
       )
     }
-    const config = yield* settings(client, name)
-    const wrong = Object.entries(checkpointConfig).filter(([key, value]) => config[key] !== value)
+    const { state, written } = Topic.requirements
+    const wrong = Topic.problems(topic, yield* settings(client, name), [...state, ...written])
     if (wrong.length > 0) {
-      const is = wrong.map(([key]) => `${key}=${config[key]}`).join(" and ")
-      const shallBe = wrong.map(([key, value]) => `${key}=${value}`).join(" and ")
       return yield* failure(
         "CheckpointRefused",
-        `the checkpoint topic ${name} has ${is}, which can lose the position or make it unreadable. Alter it to ${shallBe}; if it was compacted, or its position is gone already, name a new topic and start under another name with the \`since\` you want`,
+        `the checkpoint topic ${name} has ${wrong.join("; it has ")}. If it was compacted, or its position is gone already, name a new topic and start under another name with the \`since\` you want`,
       )
     }
   })

@@ -17,7 +17,11 @@ export const make = (connection: Connection): Admin => ({
       .admin(`cannot look up topic ${name}`, (admin) => admin.fetchTopicMetadata({ topics: [name] }))
       .pipe(
         Effect.map(({ topics }) =>
-          Option.map(Option.fromNullable(topics[0]), ({ partitions }) => ({ name, partitions: partitions.length })),
+          Option.map(Option.fromNullable(topics[0]), ({ partitions }) => ({
+            name,
+            partitions: partitions.length,
+            replicas: Math.min(...partitions.map(({ replicas }) => replicas.length)),
+          })),
         ),
         Effect.catchIf(
           (error) => error.reason === "UnknownTopic",
