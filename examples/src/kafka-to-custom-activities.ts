@@ -29,12 +29,11 @@
  */
 import { ApiLimits, Marketo } from "@effect-marketo/core"
 import * as NodeHttp from "@effect-marketo/core/NodeHttp"
-import { KafkaClient, KafkajsClient, type KafkaRecord, Partitioner } from "@effect-marketo/kafka"
+import { KafkaClient, KafkajsClient, type KafkaRecord } from "@effect-marketo/kafka"
 import { Simulator } from "@effect-marketo/simulator"
 import { Main } from "@effect-marketo/sink-stdout"
 import { CustomActivitySource, DeadLetter, Progress } from "@effect-marketo/source-kafka"
 import { Array, Config, Console, Duration, Effect, Layer, Option, Redacted, Stream } from "effect"
-import kafkajs from "kafkajs"
 import { table } from "./table.js"
 
 const brokers = Config.array(Config.string(), "KAFKA_BROKERS")
@@ -68,24 +67,8 @@ const writeRecords = Effect.gen(function* () {
   yield* kafka.createTopic({ name: topic, partitions })
   yield* kafka.createTopic({ name: deadLetterTopic, partitions: 1 })
   const producer = yield* kafka.producer()
-  const records = count === 0 ? [] : Array.makeBy(count, record)
-  const byPartition = Array.groupBy(records, ({ key }) => `${Partitioner.partition(key ?? "", partitions)}`)
-  yield* Effect.forEach(
-    Object.entries(byPartition),
-    ([partition, records]) => producer.send({ topic, partition: Number(partition) }, records),
-    { concurrency: "unbounded", discard: true },
-  )
-}).pipe(Effect.scoped)
-
-/** Where the group goes on, by partition. It comes from the broker, because the source's own numbers are compared with it. */
-const committed = Effect.gen(function* () {
-  const kafka = new kafkajs.Kafka({ brokers: [...(yield* brokers)], logLevel: kafkajs.logLevel.NOTHING })
-  const admin = yield* Effect.acquireRelease(Effect.succeed(kafka.admin()), (admin) =>
-    Effect.promise(() => admin.disconnect()),
-  )
-  yield* Effect.tryPromise(() => admin.connect())
-  const offsets = yield* Effect.tryPromise(() => admin.fetchOffsets({ groupId, topics: [topic] }))
-  return new Map(offsets[0]?.partitions.map(({ offset, partition }) => [partition, BigInt(offset)]))
+  const records = Array.makeBy(count, record)
+  if (count > 0 && Array.isNonEmptyArray(records)) yield* producer.sendByKey(topic, records)
 }).pipe(Effect.scoped)
 
 const placeOf = ({ offset, partition }: { readonly partition: number; readonly offset: bigint }) =>
@@ -98,7 +81,7 @@ const decoder = new TextDecoder()
 /** What is in the topic and not committed: of this run, and what earlier ones and redrives have left. */
 const waiting = Effect.gen(function* () {
   const kafka = yield* KafkaClient.KafkaClient
-  const from = yield* committed
+  const from = yield* kafka.committedOffsets(groupId, topic)
   const records = yield* Stream.runCollect(
     Stream.filter(kafka.read(topic), ({ offset, partition }) => offset >= (from.get(partition) ?? 0n)),
   )

@@ -142,6 +142,16 @@ export interface Service {
    * when its partitions have leaders.
    */
   readonly createTopic: (topic: NewTopic) => Effect.Effect<boolean, KafkaError>
+  /**
+   * Where each partition ends for readers of what is committed: the offset of the next record, or of the first record of a
+   * transaction that is still open. Fails as `UnknownTopic` when the topic does not exist.
+   */
+  readonly endOffsets: (topic: string) => Effect.Effect<ReadonlyMap<number, bigint>, KafkaError>
+  /**
+   * The offset of the next record that a group reads, by partition; partitions without a commit are left out. Fails as
+   * `UnknownTopic` when the topic does not exist. Needs the ACL Describe on the group and on the topic.
+   */
+  readonly committedOffsets: (groupId: string, topic: string) => Effect.Effect<ReadonlyMap<number, bigint>, KafkaError>
   /** Deletes the records before `offset`. Fails as `Misconfigured` when the partition ends before that. */
   readonly deleteRecords: (of: TopicPartition, offset: bigint) => Effect.Effect<void, KafkaError>
 }

@@ -55,7 +55,8 @@ export interface Options {
    */
   readonly startTimeout?: Duration.Duration | undefined
   /**
-   * How long a send is tried again while brokers are away; in a transaction not longer than that may take. Default: 2 minutes.
+   * How long a send is retried while no broker acknowledges it. The time that it waits behind earlier sends to its partition
+   * counts. In a transaction not longer than that may take. Default: 2 minutes.
    */
   readonly deliveryTimeout?: Duration.Duration | undefined
   /**

@@ -1,7 +1,7 @@
 /**
  * Writing to topics. Every producer is idempotent and waits for all in-sync replicas.
  *
- * A send goes to one partition, by type: kafkajs loses and repeats records when a send spans several partitions of a
+ * `sendByKey` finds the partition of each record. A `send` goes to one partition, by type: kafkajs loses and repeats records when a send spans several partitions of a
  * cluster and one of its brokers has to be asked again. Send to several partitions at once with one `send` for each.
  *
  * @since 0.1.0
@@ -30,6 +30,19 @@ export interface Producer {
     to: TopicPartition,
     records: readonly [ProducerRecord, ...ReadonlyArray<ProducerRecord>],
   ) => Effect.Effect<bigint, KafkaError>
+  /**
+   * Writes each record to the partition of its key, as Java's default partitioner does: equal keys keep their order. The
+   * records without a key go to one partition, another one at each call.
+   *
+   * Sends to all partitions at once, one `send` each, and waits for all of them. If some fail, fails as the first of them
+   * did; the records of the other partitions are written. `index` is the place in this list.
+   *
+   * The number of partitions is asked of the cluster, and again after five minutes. If a topic gains partitions, keys move.
+   */
+  readonly sendByKey: (
+    topic: string,
+    records: readonly [ProducerRecord, ...ReadonlyArray<ProducerRecord>],
+  ) => Effect.Effect<void, KafkaError>
 }
 
 /**

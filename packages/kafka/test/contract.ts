@@ -15,7 +15,7 @@ import {
   type Scope,
   Stream,
 } from "effect"
-import { KafkaClient, KafkaError, type KafkaRecord, type Producer } from "../src/index.js"
+import { KafkaClient, KafkaError, type KafkaRecord, Partitioner, type Producer } from "../src/index.js"
 
 let count = 0
 /** A name of this run: brokers are shared. */
@@ -120,6 +120,34 @@ export const contract = ({ layer, over, transactionTimeout }: Settings) => {
     )
 
     test(
+      "end where readers of what is committed end",
+      Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic(2)
+        const producer = yield* client.producer()
+        yield* send(producer, topic, ["a", "b"], 1)
+        const transactional = yield* client.transactionalProducer({ transactionalId: fresh("id") })
+        yield* transactional.transaction((transaction) =>
+          Effect.gen(function* () {
+            yield* send(transaction, topic, ["c"], 1)
+            assert.deepStrictEqual([...(yield* client.endOffsets(topic))].toSorted(), [
+              [0, 0n],
+              [1, 2n],
+            ])
+          }),
+        )
+        // the record, and the mark of its transaction
+        yield* Effect.repeat(client.endOffsets(topic), { until: (ends) => ends.get(1) === 4n })
+        assert.deepStrictEqual([...(yield* client.committedOffsets(fresh("group"), topic))], [])
+        const missing = fresh("missing")
+        assert.deepStrictEqual(
+          yield* Effect.forEach([client.endOffsets(missing), client.committedOffsets("g", missing)], reasonOf),
+          ["UnknownTopic", "UnknownTopic"],
+        )
+      }),
+    )
+
+    test(
       "lose the records before an offset when told to",
       Effect.gen(function* () {
         const client = yield* KafkaClient.KafkaClient
@@ -185,6 +213,50 @@ export const contract = ({ layer, over, transactionTimeout }: Settings) => {
         })
         assert.deepStrictEqual(offsets, values.map(BigInt))
         assert.deepStrictEqual((yield* read(topic)).map(text), values)
+      }),
+    )
+
+    test(
+      "sends by key to the partitions of Java's client, in the order of each key, and in a transaction",
+      Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic(6)
+        const producer = yield* client.producer()
+        const keyed = (key: string | null, value: string): KafkaRecord.ProducerRecord => ({ key, value })
+        yield* producer.sendByKey(topic, [keyed("4711", "a"), keyed("foobar", "b"), keyed("4711", "c")])
+        // as Java's DefaultPartitioner answers
+        assert.deepStrictEqual(
+          (yield* read(topic, Partitioner.partition("4711", 6))).map(text).filter((value) => value !== "b"),
+          ["a", "c"],
+        )
+        assert.strictEqual(Partitioner.partition("4711", 6), 4)
+        yield* producer.sendByKey(topic, [keyed(null, "d"), keyed(null, "e")])
+        const keyless = (yield* read(topic)).filter((each) => ["d", "e"].includes(text(each)))
+        assert.strictEqual(new Set(keyless.map(({ partition }) => partition)).size, 1)
+        const transactional = yield* client.transactionalProducer({ transactionalId: fresh("id") })
+        yield* transactional.transaction((transaction) => transaction.sendByKey(topic, [keyed("4711", "f")]))
+        yield* Effect.repeat(read(topic, 4), { until: (records) => records.map(text).at(-1) === "f" })
+        assert.strictEqual(yield* reasonOf(producer.sendByKey(fresh("missing"), [keyed("k", "v")])), "UnknownTopic")
+      }),
+    )
+
+    test(
+      "sends by key what it can when one record is too large, and names its place",
+      Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic(2, { "max.message.bytes": "1000" })
+        const producer = yield* client.producer()
+        const of = (partition: number) =>
+          ["a", "b", "c", "d", "e", "f"].find((key) => Partitioner.partition(key, 2) === partition) ?? ""
+        const error = yield* Effect.flip(
+          producer.sendByKey(topic, [
+            { key: of(0), value: "kept" },
+            { key: of(1), value: "kept" },
+            { key: of(1), value: "x".repeat(2000) },
+          ]),
+        )
+        assert.deepStrictEqual([error.reason, error.index], ["RecordTooLarge", 2])
+        assert.deepStrictEqual((yield* read(topic, 0)).map(text), ["kept"])
       }),
     )
 

@@ -161,6 +161,51 @@ describeWithKafka("when the way to the broker fails", (brokers) => {
     }),
   )
 
+  it.scopedLive("a refused send leaves sends to other partitions alone: none of them is in doubt", () =>
+    Effect.gen(function* () {
+      let topic = ""
+      const faults: Array<() => Fault> = []
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        topic = yield* newTopic(6)
+        const producer = yield* client.producer()
+        const partitions = [0, 1, 2, 3, 4, 5]
+        const sendToAll = Effect.forEach(
+          partitions,
+          (partition) => Effect.either(send(producer, topic, [`${partition}`], partition)),
+          { concurrency: "unbounded" },
+        )
+        yield* sendToAll
+        faults.push(() => ({ answer: refusal(topic, 29) })) // of the first of them, partition 0
+        const reasons = (yield* sendToAll).map((end) => (end._tag === "Left" ? end.left.reason : "written"))
+        assert.deepStrictEqual(reasons, ["Misconfigured", ...partitions.slice(1).map(() => "written")])
+        yield* send(producer, topic, ["again"])
+        yield* expectRead(topic, ["0", "again", ...["1", "2", "3", "4", "5"].flatMap((value) => [value, value])])
+      }).pipe(Effect.provide(withFaults(api.Produce, () => faults.shift()?.())))
+    }),
+  )
+
+  it.scopedLive("sends that wait for their turn are given up in time too, and nothing of them is written", () =>
+    Effect.gen(function* () {
+      let isFaulty = true
+      yield* Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const topic = yield* newTopic()
+        const producer = yield* client.producer()
+        const [time, reasons] = yield* Effect.timed(
+          Effect.forEach(["a", "b", "c", "d", "e", "f"], (value) => reasonOf(send(producer, topic, [value])), {
+            concurrency: "unbounded",
+          }),
+        )
+        assert.deepStrictEqual(reasons, ["OutcomeUnknown", ...Array.from({ length: 5 }, () => "Unavailable")])
+        assert.isBelow(Duration.toMillis(time), 2 * Duration.toMillis(deliveryTimeout))
+        isFaulty = false
+        yield* send(producer, topic, ["g"])
+        yield* expectRead(topic, ["g"])
+      }).pipe(Effect.provide(withFaults(api.Produce, () => (isFaulty ? "lose" : undefined), { deliveryTimeout })))
+    }),
+  )
+
   it.scopedLive("a producer is spent also when the send without an answer was not the first one to fail", () =>
     Effect.gen(function* () {
       let fault: Fault

@@ -181,6 +181,7 @@ describe("Redrive", () => {
               transaction: (use) =>
                 producer.transaction((tx) =>
                   use({
+                    ...tx,
                     send: (to, records) =>
                       ++sends > runs
                         ? new KafkaError.KafkaError({ reason: "Unavailable", description: "gone" })
@@ -213,6 +214,7 @@ describe("Redrive", () => {
               sizes.push(size)
               return producer.transaction((tx) =>
                 use({
+                  ...tx,
                   send: (to, records) => {
                     if (to.topic === topic) size.letters += records.length
                     for (const { headers = {}, value } of records) {

@@ -194,6 +194,7 @@ describe("a partition of the dead-letter topic that cannot be written", () => {
         ...client,
         producer: (options) =>
           Effect.map(client.producer(options), (producer) => ({
+            ...producer,
             send: (to, records) =>
               Effect.flatMap(Deferred.isDone(mended), (isMended) =>
                 isMended || to.partition === 1

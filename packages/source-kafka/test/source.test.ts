@@ -931,6 +931,7 @@ describe("dead letters", () => {
         ...client,
         producer: (options) =>
           Effect.map(client.producer(options), (producer) => ({
+            ...producer,
             send: (to, records) =>
               isAway
                 ? new KafkaError.KafkaError({ reason: "UnknownTopic", description: `there is no topic ${to.topic}` })
@@ -1023,8 +1024,9 @@ describe("dead letters", () => {
         topicConfig: (name) =>
           reads++ === 0 ? Effect.succeed({ "max.message.bytes": "1000000" }) : client.topicConfig(name),
         producer: (options) =>
-          Effect.map(client.producer(options), ({ send }) => ({
-            send: (to, records) => Effect.delay(send(to, records), "1 seconds"),
+          Effect.map(client.producer(options), (producer) => ({
+            ...producer,
+            send: (to, records) => Effect.delay(producer.send(to, records), "1 seconds"),
           })),
       }
       const done = yield* flowing(
@@ -1121,6 +1123,7 @@ describe("the end", () => {
           // as a send that waits for a broker
           producer: () =>
             Effect.succeed({
+              sendByKey: () => Effect.never,
               send: () => Effect.uninterruptible(Effect.sleep("2 minutes")).pipe(Effect.zipRight(Effect.never)),
             }),
         }

@@ -15,6 +15,7 @@ import { KafkaError } from "../KafkaError.js"
 import type { ConsumerRecord, ProducerRecord, TopicPartition } from "../KafkaRecord.js"
 import type { Producer } from "../Producer.js"
 import { defaultMaxMessageBytes, type TopicConfig } from "../Topic.js"
+import * as byKey from "./byKey.js"
 import { fromList, toList } from "./headers.js"
 import { sizeOf } from "./recordSize.js"
 import * as transactions from "./transactions.js"
@@ -79,13 +80,16 @@ const end = (transaction: Transaction, state: "committed" | "aborted"): void => 
 const isOver = (transaction: Transaction, now: number): boolean =>
   transaction.partitions.size > 0 && now > transaction.expiresAt
 
-/** What is stable: nothing at or after the first record of an open transaction. */
-const committed = ({ entries }: Partition): ReadonlyArray<ConsumerRecord> => {
+/** How many entries are stable: those before the first record of an open transaction. */
+const stable = ({ entries }: Partition): number => {
   const open = entries.findIndex(({ transaction }) => transaction?.state === "open")
-  return entries
-    .slice(0, open < 0 ? entries.length : open)
-    .flatMap(({ record, transaction }) => (record === undefined || transaction?.state === "aborted" ? [] : [record]))
+  return open < 0 ? entries.length : open
 }
+
+const committed = (partition: Partition): ReadonlyArray<ConsumerRecord> =>
+  partition.entries
+    .slice(0, stable(partition))
+    .flatMap(({ record, transaction }) => (record === undefined || transaction?.state === "aborted" ? [] : [record]))
 
 export const make = (): Service => {
   const topics = new Map<string, Topic>()
@@ -142,7 +146,16 @@ export const make = (): Service => {
     return BigInt(endOf(partition) - 1)
   }
 
-  const producer: Producer = { send: (to, records) => request((now) => append(to, records, undefined, now)) }
+  const partitionsOf = (name: string) =>
+    request(() => {
+      const topic = topicOf(name)
+      return topic instanceof KafkaError ? topic : topic.partitions.length
+    })
+
+  const producer: Producer = byKey.make(
+    (to, records) => request((now) => append(to, records, undefined, now)),
+    partitionsOf,
+  )
 
   const transactionalProducer = ({
     transactionalId,
@@ -177,17 +190,18 @@ export const make = (): Service => {
           const transaction: Transaction = { state: "open", partitions: new Set(), expiresAt: 0 }
           const endAs = (state: "committed" | "aborted") =>
             request(() => refusal(transaction) ?? end(transaction, state))
+          const send: Producer["send"] = (to, records) =>
+            request((now) => {
+              const refused = refusal(transaction)
+              if (refused !== undefined) return refused
+              if (transaction.partitions.size === 0) {
+                transaction.expiresAt = now + timeout
+                owners.set(transactionalId, { epoch, transaction })
+              }
+              return append(to, records, transaction, now)
+            })
           return {
-            send: (to, records) =>
-              request((now) => {
-                const refused = refusal(transaction)
-                if (refused !== undefined) return refused
-                if (transaction.partitions.size === 0) {
-                  transaction.expiresAt = now + timeout
-                  owners.set(transactionalId, { epoch, transaction })
-                }
-                return append(to, records, transaction, now)
-              }),
+            ...byKey.make(send, partitionsOf),
             commit: endAs("committed"),
             abort: endAs("aborted"),
           }
@@ -242,6 +256,13 @@ export const make = (): Service => {
         })
         return true
       }),
+    endOffsets: (name) =>
+      request(() => {
+        const topic = topicOf(name)
+        if (topic instanceof KafkaError) return topic
+        return new Map(topic.partitions.map((each) => [each.partition, BigInt(each.start + stable(each))]))
+      }),
+    committedOffsets: (_, name) => Effect.map(partitionsOf(name), () => new Map()),
     deleteRecords: (of, offset) =>
       request(() => {
         const partition = partitionOf(of)

@@ -10,8 +10,7 @@ import type { Producer, TransactionalProducer } from "../Producer.js"
 import * as lock from "./lock.js"
 
 /** A transaction of a client, begun and not ended. Each member ends within a limit of its own. */
-export interface Transaction {
-  readonly send: Producer["send"]
+export interface Transaction extends Producer {
   readonly commit: Effect.Effect<void, KafkaError>
   readonly abort: Effect.Effect<void, KafkaError>
 }
@@ -64,12 +63,12 @@ export const make = (
             let ended = false
             const failed: Array<KafkaError> = []
 
-            const send: Producer["send"] = (to, records) =>
+            const watched = <A>(send: Effect.Effect<A, KafkaError>) =>
               Effect.uninterruptibleMask((restore) => {
                 if (ended) return Effect.dieMessage("a send on a transaction that has ended")
                 underWay++
                 isIdle.unsafeClose()
-                return restore(current.send(to, records)).pipe(
+                return restore(send).pipe(
                   Effect.tapError((error) => Effect.sync(() => failed.push(error))),
                   Effect.ensuring(
                     Effect.sync(() => {
@@ -79,7 +78,11 @@ export const make = (
                 )
               })
 
-            const exit = yield* Effect.exit(restore(use({ send })))
+            const transaction: Producer = {
+              send: (to, records) => watched(current.send(to, records)),
+              sendByKey: (topic, records) => watched(current.sendByKey(topic, records)),
+            }
+            const exit = yield* Effect.exit(restore(use(transaction)))
             ended = true
             yield* isIdle.await // no send is on its way any more, also none that `use` did not wait for
             const [first] = failed

@@ -28,8 +28,10 @@ export const following = (client: KafkaClient.Service): KafkaClient.Service => {
         transaction: (use) =>
           Effect.suspend(() => {
             const sent = new Map<string, bigint>()
-            const watched = ({ send }: Producer.Producer): Producer.Producer => ({
-              send: (to, records) => Effect.tap(send(to, records), (offset) => void sent.set(placeOf(to), offset)),
+            const watched = (producer: Producer.Producer): Producer.Producer => ({
+              ...producer,
+              send: (to, records) =>
+                Effect.tap(producer.send(to, records), (offset) => void sent.set(placeOf(to), offset)),
             })
             return Effect.tap(
               producer.transaction((transaction) => use(watched(transaction))),

@@ -9,7 +9,10 @@ import type { Service } from "../../KafkaClient.js"
 import { KafkaError } from "../../KafkaError.js"
 import { ConfigResourceTypes, type Connection } from "./connection.js"
 
-type Admin = Pick<Service, "topic" | "topicConfig" | "createTopic" | "deleteRecords">
+type Admin = Pick<
+  Service,
+  "topic" | "topicConfig" | "createTopic" | "deleteRecords" | "endOffsets" | "committedOffsets"
+>
 
 export const make = (connection: Connection): Admin => ({
   topic: (name) =>
@@ -81,4 +84,27 @@ export const make = (connection: Connection): Admin => ({
       await admin.fetchTopicOffsets(topic) // kafkajs deletes only where it has looked before
       await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })
     }),
+
+  endOffsets: (topic) =>
+    connection
+      .admin(`cannot read the end offsets of topic ${topic}`, (admin) => admin.fetchTopicOffsets(topic))
+      .pipe(Effect.map((offsets) => new Map(offsets.map(({ offset, partition }) => [partition, BigInt(offset)])))),
+
+  committedOffsets: (groupId, topic) =>
+    connection
+      .admin(`cannot read the offsets of group ${groupId} in topic ${topic}`, async (admin) => {
+        await admin.fetchTopicMetadata({ topics: [topic] }) // kafkajs asks only brokers that it has seen before
+        return admin.fetchOffsets({ groupId, topics: [topic] })
+      })
+      .pipe(
+        Effect.map(
+          (topics) =>
+            new Map(
+              topics
+                .flatMap(({ partitions }) => partitions)
+                .map(({ offset, partition }) => [partition, BigInt(offset)] as const)
+                .filter(([, offset]) => offset >= 0n), // -1 says that nothing was committed
+            ),
+        ),
+      ),
 })

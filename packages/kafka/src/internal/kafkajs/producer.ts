@@ -10,17 +10,19 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import * as SynchronizedRef from "effect/SynchronizedRef"
 import type { Producer as KafkajsProducer, Transaction } from "kafkajs"
 import { refusal } from "../../Compression.js"
 import type { ProducerOptions, Service, TransactionalProducerOptions } from "../../KafkaClient.js"
 import { KafkaError } from "../../KafkaError.js"
 import type { TopicPartition } from "../../KafkaRecord.js"
 import type { Producer, TransactionalProducer } from "../../Producer.js"
+import * as byKey from "../byKey.js"
 import { numberOf } from "../compression/codecs.js"
+import * as lock from "../lock.js"
 import { reclassify } from "../reclassify.js"
 import * as transactions from "../transactions.js"
 import { type Connection, goodbye, type Policy } from "./connection.js"
+import type { Message } from "./produce.js"
 import * as sends from "./sends.js"
 
 /** Refuses what cannot be written before anything is asked of a broker. */
@@ -85,19 +87,46 @@ const place = ({ partition, topic }: TopicPartition) => `partition ${partition} 
 const noPartition = (to: TopicPartition) =>
   new KafkaError({ reason: "UnknownTopic", description: `there is no ${place(to)}` })
 
-/** kafkajs tries a topic that is missing for as long as it tries anything: it is looked up before the first send to it. */
-const topicCheck = (topic: Service["topic"]) => {
-  const known = new Map<string, number>()
-  const look = (to: TopicPartition): Effect.Effect<void, KafkaError> =>
-    Effect.flatMap(topic(to.topic), (found) => {
+/** How long a number of partitions is believed, in milliseconds: as long as kafkajs believes its own. */
+const maxAge = 300_000
+
+interface Known {
+  readonly partitions: number
+  readonly at: number
+}
+
+interface Topics {
+  /** kafkajs retries a topic that is missing for as long as it retries anything, so it is looked up before the first send. */
+  readonly check: (to: TopicPartition) => Effect.Effect<void, KafkaError>
+  readonly partitions: (topic: string) => Effect.Effect<number, KafkaError>
+}
+
+const topicsOf = (topic: Service["topic"]): Topics => {
+  const known = new Map<string, Known>()
+  const look = (name: string): Effect.Effect<number, KafkaError> =>
+    Effect.flatMap(topic(name), (found) => {
       if (Option.isNone(found)) {
-        return new KafkaError({ reason: "UnknownTopic", description: `there is no topic ${to.topic}` })
+        return new KafkaError({ reason: "UnknownTopic", description: `there is no topic ${name}` })
       }
-      known.set(to.topic, found.value.partitions)
-      return to.partition < found.value.partitions ? Effect.void : noPartition(to)
+      const { partitions } = found.value
+      known.set(name, { partitions, at: performance.now() })
+      return Effect.succeed(partitions)
     })
-  return (to: TopicPartition): Effect.Effect<void, KafkaError> =>
-    to.partition < (known.get(to.topic) ?? 0) ? Effect.void : look(to)
+  return {
+    check: (to) =>
+      Effect.suspend(() =>
+        to.partition < (known.get(to.topic)?.partitions ?? 0)
+          ? Effect.void
+          : Effect.flatMap(look(to.topic), (count) => (to.partition < count ? Effect.void : noPartition(to))),
+      ),
+    partitions: (name) =>
+      Effect.suspend(() => {
+        const found = known.get(name)
+        return found !== undefined && performance.now() - found.at < maxAge
+          ? Effect.succeed(found.partitions)
+          : look(name)
+      }),
+  }
 }
 
 /**
@@ -115,7 +144,7 @@ const request = (
   sender: Pick<KafkajsProducer, "send">,
   compression: number,
   limit: number,
-  [to, messages]: Parameters<sends.Request>,
+  [to, messages]: readonly [TopicPartition, ReadonlyArray<Message>],
 ): Effect.Effect<bigint, KafkaError> =>
   connection
     .attempt(
@@ -139,10 +168,25 @@ const request = (
       ),
     )
 
+/** A kafkajs producer. When it was dropped, it is closed after the last send that uses it. */
 interface Connected {
   readonly producer: KafkajsProducer
   readonly close: Effect.Effect<void>
+  readonly closed: Effect.Latch
+  inFlight: number
+  isDropped: boolean
 }
+
+/** In an uninterruptible region too. What `effect` holds when it is interrupted, it has to give back itself. */
+const inTime = <A>(doing: string, limit: number, effect: Effect.Effect<A, KafkaError>) =>
+  Effect.timeoutFail(Effect.interruptible(effect), {
+    duration: limit,
+    onTimeout: () =>
+      new KafkaError({
+        reason: "Unavailable",
+        description: `${doing}: no answer within ${Duration.format(Duration.millis(Math.round(limit)))}; nothing was sent`,
+      }),
+  })
 
 export const make = (
   connection: Connection,
@@ -152,48 +196,80 @@ export const make = (
   Effect.gen(function* () {
     const codec = yield* codecOf(options)
     const scope = yield* Effect.scope
-    const check = topicCheck(topic)
-    const current = yield* SynchronizedRef.make(Option.none<Connected>())
+    const topics = topicsOf(topic)
+    const oneAtATime = lock.make()
+    let current: Connected | undefined
+    /** By partition: the dropped producer that may still be sending what is in doubt. */
+    const inDoubt = new Map<string, Connected>()
 
-    const connect: Effect.Effect<Connected, KafkaError> = Scope.extend(
+    const connect: Effect.Effect<void, KafkaError> = Scope.extend(
       opened(connection, "cannot start a producer", "steady", {}, () => Promise.resolve()),
       scope,
-    )
-
-    const connected = SynchronizedRef.modifyEffect(current, (state) =>
-      Option.isSome(state)
-        ? Effect.succeed([state.value, state] as const)
-        : Effect.map(connect, (made) => [made, Option.some(made)] as const),
-    )
-
-    const drop = (dropped: Connected) =>
-      Effect.zipRight(
-        SynchronizedRef.update(
-          current,
-          Option.filter((made) => made !== dropped),
-        ),
-        dropped.close,
-      )
-
-    yield* connected
-    return {
-      send: sends.inTurn((to, messages) =>
-        Effect.gen(function* () {
-          yield* check(to)
-          const made = yield* connected
-          return yield* request(connection, made.producer, codec, connection.limits.delivery, [to, messages]).pipe(
-            Effect.catchIf(
-              ({ reason }) => !transactions.leavesProducerUsable.has(reason),
-              (error) =>
-                Effect.zipRight(
-                  drop(made), // the next send has a new one
-                  Effect.fail(error.reason === "Misconfigured" ? error : reclassify(error, "OutcomeUnknown")),
-                ),
-            ),
-          )
+    ).pipe(
+      Effect.flatMap(({ close, producer }) =>
+        Effect.sync(() => {
+          current = { producer, close, closed: Effect.unsafeMakeLatch(), inFlight: 0, isDropped: false }
         }),
       ),
-    }
+    )
+    const connected = oneAtATime(Effect.suspend(() => (current === undefined ? connect : Effect.void)))
+
+    const begin = (doing: string, until: number): Effect.Effect<Connected, KafkaError> =>
+      Effect.suspend(() => {
+        if (current !== undefined) {
+          current.inFlight++
+          return Effect.succeed(current)
+        }
+        return Effect.zipRight(inTime(doing, until - performance.now(), connected), begin(doing, until))
+      })
+
+    const end = (made: Connected): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        made.inFlight--
+        if (!made.isDropped || made.inFlight > 0) return Effect.void
+        return Effect.asVoid(Effect.forkIn(Effect.zipRight(made.close, made.closed.open), scope))
+      })
+
+    /** The next send has a new one. Sends to other partitions go on with this one: their numbers are their own. */
+    const drop = (dropped: Connected, to: TopicPartition) =>
+      Effect.sync(() => {
+        dropped.isDropped = true
+        if (current === dropped) current = undefined
+        inDoubt.set(place(to), dropped)
+      })
+
+    /** What is in doubt must not be written behind what is sent now. */
+    const settled = (to: TopicPartition) =>
+      Effect.suspend(() => {
+        const before = inDoubt.get(place(to))
+        if (before === undefined) return Effect.void
+        return Effect.zipRight(
+          before.closed.await,
+          Effect.sync(() => void inDoubt.delete(place(to))),
+        )
+      })
+
+    const send = sends.inTurn((to, messages, limit) => {
+      const until = performance.now() + limit
+      const doing = `cannot send to ${place(to)}`
+      const use = (made: Connected) =>
+        Effect.suspend(() => request(connection, made.producer, codec, until - performance.now(), [to, messages])).pipe(
+          Effect.catchIf(
+            ({ reason }) => !transactions.leavesProducerUsable.has(reason),
+            (error) =>
+              Effect.zipRight(
+                drop(made, to),
+                Effect.fail(error.reason === "Misconfigured" ? error : reclassify(error, "OutcomeUnknown")),
+              ),
+          ),
+        )
+      return inTime(doing, limit, Effect.zipRight(settled(to), topics.check(to))).pipe(
+        Effect.zipRight(Effect.acquireUseRelease(begin(doing, until), use, end)),
+      )
+    }, connection.limits.delivery)
+
+    yield* connected
+    return byKey.make(send, topics.partitions)
   })
 
 export const makeTransactional = (
@@ -206,7 +282,7 @@ export const makeTransactional = (
     const { limits } = connection
     const { transactionalId, transactionTimeout = "60 seconds" } = options
     const timeout = Duration.toMillis(transactionTimeout)
-    const check = topicCheck(topic)
+    const topics = topicsOf(topic)
 
     // the first transaction() fences older producers and waits for the end of what they left open
     const { producer, started } = yield* opened(
@@ -251,15 +327,24 @@ export const makeTransactional = (
             )
 
         return {
-          send: sends.inTurn((to, messages) =>
-            Effect.zipRight(
-              check(to),
-              Effect.suspend(() => {
-                firstSend ??= { monotonic: performance.now(), wall: Date.now() }
-                const limit = Math.min(limits.delivery, timeout)
-                return request(connection, transaction, codec, limit, [to, messages])
-              }),
-            ).pipe(Effect.mapError(byAge)),
+          ...byKey.make(
+            sends.inTurn(
+              (to, messages, limit) => {
+                const until = performance.now() + limit
+                return inTime(`cannot send to ${place(to)}`, limit, topics.check(to)).pipe(
+                  Effect.zipRight(
+                    Effect.suspend(() => {
+                      firstSend ??= { monotonic: performance.now(), wall: Date.now() }
+                      const left = until - performance.now()
+                      return request(connection, transaction, codec, left, [to, messages])
+                    }),
+                  ),
+                  Effect.mapError(byAge),
+                )
+              },
+              Math.min(limits.delivery, timeout),
+            ),
+            topics.partitions,
           ),
           commit: end("commit", () => transaction.commit()),
           abort: end("abort", () => transaction.abort()),

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { KafkaError } from "../../KafkaError.js"
 import type { ProducerRecord, TopicPartition } from "../../KafkaRecord.js"
@@ -61,10 +62,18 @@ const cut = (
   return Effect.succeed([...ends, records.length])
 }
 
-/** One request of kafkajs, for one partition; succeeds with the offset of its first record. */
-export type Request = (to: TopicPartition, messages: ReadonlyArray<Message>) => Effect.Effect<bigint, KafkaError>
+/**
+ * One request of kafkajs, for one partition; succeeds with the offset of its first record. It has `limit` milliseconds, more
+ * than none.
+ */
+export type Request = (
+  to: TopicPartition,
+  messages: ReadonlyArray<Message>,
+  limit: number,
+) => Effect.Effect<bigint, KafkaError>
 
-export const inTurn = (request: Request): Producer["send"] => {
+/** A send fails when no request of it was acknowledged for `limit` milliseconds; waiting for its turn counts. */
+export const inTurn = (request: Request, limit: number): Producer["send"] => {
   const turns = new Map<string, ReturnType<typeof lock.make>>()
   const turnOf = ({ partition, topic }: TopicPartition) => {
     const key = `${partition} ${topic}`
@@ -73,32 +82,44 @@ export const inTurn = (request: Request): Producer["send"] => {
     return turn
   }
 
-  return (to, records) => {
-    const sendRange = (from: number, until: number): Effect.Effect<bigint, KafkaError> =>
-      request(
-        to,
-        records.slice(from, until).map((record) => messageOf(record, to.partition)),
-      ).pipe(
-        Effect.map((offset) => offset + BigInt(until - from - 1)),
-        Effect.catchAll((error) => {
-          if (error.index === undefined && error.reason === "RecordTooLarge") {
-            if (until - from === 1) return tooLarge(to, from, records[from], error)
-            // the topic's limit is lower than ours, and nothing was written: smaller requests
-            const middle = from + Math.ceil((until - from) / 2)
-            return Effect.zipRight(sendRange(from, middle), sendRange(middle, until))
-          }
-          return error.reason === "RecordRejected" && until - from === 1
-            ? new KafkaError({ ...error, index: from })
-            : error
-        }),
-      )
+  const tooLate = ({ partition, topic }: TopicPartition) =>
+    new KafkaError({
+      reason: "Unavailable",
+      description: `cannot send to partition ${partition} of topic ${topic}: earlier sends to it took ${Duration.format(limit)}; nothing was sent`,
+    })
 
-    return turnOf(to)(
-      Effect.uninterruptible(
-        Effect.flatMap(cut(to, records), (ends) =>
-          Effect.reduce(ends, 0n, (_, until, index) => sendRange(ends[index - 1] ?? 0, until)),
+  return (to, records) =>
+    Effect.suspend(() => {
+      let until = performance.now() + limit
+      const sendRange = (from: number, end: number): Effect.Effect<bigint, KafkaError> =>
+        Effect.suspend(() => {
+          const left = until - performance.now()
+          const messages = records.slice(from, end).map((record) => messageOf(record, to.partition))
+          return left > 0 ? request(to, messages, left) : tooLate(to)
+        }).pipe(
+          Effect.map((offset) => {
+            until = performance.now() + limit
+            return offset + BigInt(end - from - 1)
+          }),
+          Effect.catchAll((error) => {
+            if (error.index === undefined && error.reason === "RecordTooLarge") {
+              if (end - from === 1) return tooLarge(to, from, records[from], error)
+              // the topic's limit is lower than ours, and nothing was written: smaller requests
+              const middle = from + Math.ceil((end - from) / 2)
+              return Effect.zipRight(sendRange(from, middle), sendRange(middle, end))
+            }
+            return error.reason === "RecordRejected" && end - from === 1
+              ? new KafkaError({ ...error, index: from })
+              : error
+          }),
+        )
+
+      return turnOf(to)(
+        Effect.uninterruptible(
+          Effect.flatMap(cut(to, records), (ends) =>
+            Effect.reduce(ends, 0n, (_, end, index) => sendRange(ends[index - 1] ?? 0, end)),
+          ),
         ),
-      ),
-    )
-  }
+      )
+    })
 }
