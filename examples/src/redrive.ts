@@ -17,6 +17,7 @@
  *         undecodable, type unknown   50
  *       in doubt, left                 0
  *       only the beginning is there    0
+ *       cannot go back, left           0
  */
 import { parseArgs } from "node:util"
 import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
@@ -92,9 +93,7 @@ const nameOf = ({ activityTypeId, codes }: Redrive.Group) =>
 /** A count, and below it what it is made of. */
 const rows = (name: string, summary: Redrive.Summary, count: Exclude<keyof Redrive.Counts, "letters">) => [
   [`  ${name}`, summary[count]] as const,
-  ...summary.byCodeAndType
-    .filter((group) => group[count] > 0)
-    .map((group) => [`    ${nameOf(group)}`, group[count]] as const),
+  ...summary.groups.filter((group) => group[count] > 0).map((group) => [`    ${nameOf(group)}`, group[count]] as const),
 ]
 
 const redrive = ({ dryRun, select }: Effect.Effect.Success<typeof settings>) =>
@@ -102,6 +101,7 @@ const redrive = ({ dryRun, select }: Effect.Effect.Success<typeof settings>) =>
     const kafka = yield* KafkaClient.KafkaClient
     yield* kafka.createTopic({ name: exhaustedTopic, partitions: 1 })
     const summary = yield* Redrive.run({
+      topic: "custom-activities",
       deadLetterTopic: "custom-activities.dead",
       exhaustedTopic,
       maxAttempts: 3,
@@ -117,6 +117,7 @@ const redrive = ({ dryRun, select }: Effect.Effect.Success<typeof settings>) =>
         ...rows("not selected", summary, "notSelected"),
         ...rows("in doubt, left", summary, "inDoubt"),
         ...rows("only the beginning is there", summary, "cut"),
+        ...rows("cannot go back, left", summary, "unroutable"),
       ]),
     )
   })

@@ -127,7 +127,7 @@ const settingsOf = <E, R>(options: Options<E, R>, timeout: Duration.Duration) =>
     }
     const { identity, notFound = "inDoubt" } = unknown
     return {
-      consumer: { ...options, sessionTimeout, rebalanceTimeout },
+      consumer: { ...options, sessionTimeout, rebalanceTimeout, unreadable: "deliver" as const },
       gathering: {
         maxCount: Math.min(maxCount, MAX_COUNT),
         maxBytes: Math.min(maxBytes, MAX_BYTES - MARGIN_BYTES),
@@ -175,7 +175,7 @@ export const stream = <E = never, R = never>(
       const settings = yield* settingsOf(options, activities.timeout)
       const { consumer, gathering, onAssign, unknown, visibilityDelay } = settings
       const client = yield* KafkaClient.KafkaClient
-      const dead = yield* deadLetters.make(options.deadLetterTopic)
+      const dead = yield* deadLetters.make(options.deadLetterTopic, options.groupId)
       // a reader that is slow holds the lanes up
       const progress = yield* Mailbox.make<Progress, Error>({ capacity: settings.concurrency })
       const context = {

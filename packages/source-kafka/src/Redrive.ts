@@ -30,6 +30,8 @@ export interface Selection {
   /** One of the letter's codes: Marketo's, or `undecodable`. */
   readonly codes?: ReadonlyArray<string> | undefined
   readonly activityTypeIds?: ReadonlyArray<number> | undefined
+  /** The topics that they came from. */
+  readonly topics?: ReadonlyArray<string> | undefined
   /** When they became dead letters, by the record's timestamp: from this instant on. */
   readonly from?: DateTime.Utc | undefined
   /** Before this instant. */
@@ -43,6 +45,10 @@ export interface Selection {
  * @category models
  */
 export interface Options {
+  /** The source's topic. Letters go back to this one, and to `otherTopics`; a letter that names another is left. */
+  readonly topic: string
+  /** Those of other sources that share the dead-letter topic. Default: none. */
+  readonly otherTopics?: ReadonlyArray<string> | undefined
   readonly deadLetterTopic: string
   /** Where letters go that have been read `maxAttempts` times. Has to exist. */
   readonly exhaustedTopic: string
@@ -72,15 +78,22 @@ export interface Counts {
   readonly inDoubt: number
   /** Not redriven because the dead letter has only the beginning of the value. */
   readonly cut: number
+  /**
+   * Left because they cannot go back: `Options` do not allow their topic, it does not exist, it has no such partition, or it
+   * refuses the record.
+   */
+  readonly unroutable: number
 }
 
 /**
- * The letters that failed with the same codes and have the same type.
+ * The letters of a topic that failed with the same codes and have the same type.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Group extends Counts {
+  /** Where they came from; none where that is not the name of a topic. */
+  readonly topic: Option.Option<string>
   /** As `marketo.error.code` has them: several where Marketo gave several for a record. */
   readonly codes: ReadonlyArray<string>
   /** None where it could not be read. */
@@ -95,7 +108,7 @@ export interface Group extends Counts {
  */
 export interface Summary extends Counts {
   /** Every letter is in one of these. Those with the most letters come first. */
-  readonly byCodeAndType: ReadonlyArray<Group>
+  readonly groups: ReadonlyArray<Group>
 }
 
 const RECEIPT = "marketo.redriven"
@@ -124,10 +137,22 @@ interface Fated {
   readonly fate: Fate
 }
 
-const none: Counts = { letters: 0, redriven: 0, exhausted: 0, doneBefore: 0, notSelected: 0, inDoubt: 0, cut: 0 }
+const none: Counts = {
+  letters: 0,
+  redriven: 0,
+  exhausted: 0,
+  doneBefore: 0,
+  notSelected: 0,
+  inDoubt: 0,
+  cut: 0,
+  unroutable: 0,
+}
 
-const keyOf = ({ activityTypeId, codes }: Pick<Group, "activityTypeId" | "codes">): string =>
-  `${codes.join()} ${Option.getOrElse(activityTypeId, () => "")}`
+const keyOf = ({ activityTypeId, codes, topic }: Pick<Group, "activityTypeId" | "codes" | "topic">): string =>
+  `${codes.join()} ${Option.getOrElse(activityTypeId, () => "")} ${Option.getOrElse(topic, () => "")}`
+
+/** Kafka's rule for names of topics. */
+const isTopicName = (name: string): boolean => /^[\w.-]{1,249}$/.test(name) && name !== "." && name !== ".."
 
 const mostFirst = Order.combine(
   Order.reverse(Order.mapInput(Order.number, ({ letters }: Group) => letters)),
@@ -138,8 +163,8 @@ const mostFirst = Order.combine(
 const makeTally = () => {
   const total = { ...none }
   const groups = new Map<string, Group & Record<keyof Counts, number>>()
-  const groupOf = ({ activityTypeId, codes }: DeadLetter.DeadLetter) => {
-    const group = { codes, activityTypeId, ...none }
+  const groupOf = ({ activityTypeId, codes, topic }: DeadLetter.DeadLetter) => {
+    const group = { topic: Option.liftPredicate(topic, isTopicName), codes, activityTypeId, ...none }
     const key = keyOf(group)
     const existing = groups.get(key)
     if (existing !== undefined) return existing
@@ -153,7 +178,7 @@ const makeTally = () => {
         counts[fate]++
       }
     },
-    summary: (): Summary => ({ ...total, byCodeAndType: [...groups.values()].sort(mostFirst) }),
+    summary: (): Summary => ({ ...total, groups: [...groups.values()].sort(mostFirst) }),
   }
 }
 
@@ -161,40 +186,55 @@ type Receipts = ReadonlyMap<number, ReadonlySet<string>>
 
 const decoder = new TextDecoder()
 
-const receiptOf = ({ headers, value }: KafkaRecord.ConsumerRecord): ReadonlyArray<string> =>
-  headers[RECEIPT] === undefined || Option.isNone(value) ? [] : decoder.decode(value.value).split(",")
+/** Of a record that another program wrote, or that is a dead letter, nothing is a receipt. */
+const receiptOf = ({ headers, key, value }: KafkaRecord.ConsumerRecord): ReadonlyArray<string> =>
+  headers[RECEIPT] === undefined ||
+  headers[DeadLetter.headers.topic] !== undefined ||
+  Option.isSome(key) ||
+  Option.isNone(value)
+    ? []
+    : decoder.decode(value.value).split(",")
 
 const isSelected = (letter: DeadLetter.DeadLetter, select: Selection): boolean => {
-  const { activityTypeIds, codes, from, until } = select
+  const { activityTypeIds, codes, from, topics, until } = select
   const { timestamp } = letter.record
   return (
     (codes === undefined || letter.codes.some((code) => codes.includes(code))) &&
     (activityTypeIds === undefined || Option.exists(letter.activityTypeId, (id) => activityTypeIds.includes(id))) &&
+    (topics === undefined || topics.includes(letter.topic)) &&
     (from === undefined || DateTime.greaterThanOrEqualTo(timestamp, from)) &&
     (until === undefined || DateTime.lessThan(timestamp, until))
   )
 }
 
-const fateOf = (letter: DeadLetter.DeadLetter, receipts: Receipts, options: Options): Fate => {
+/** The partitions of each topic that letters may go back to, and that exists. */
+type Targets = ReadonlyMap<string, number>
+
+const fateOf = (letter: DeadLetter.DeadLetter, receipts: Receipts, targets: Targets, options: Options): Fate => {
   const { maxAttempts = 5, select = {} } = options
   const { offset, partition } = letter.record
   if (receipts.get(partition)?.has(String(offset)) === true) return "doneBefore"
   if (!isSelected(letter, select)) return "notSelected"
   if (letter.mayBeStored && select.inDoubt !== true) return "inDoubt"
   if (letter.isCut) return "cut"
-  return letter.attempts >= maxAttempts ? "exhausted" : "redriven"
+  if (letter.attempts >= maxAttempts) return "exhausted"
+  return letter.partition < (targets.get(letter.topic) ?? 0) ? "redriven" : "unroutable"
 }
 
-const own = new Set<string>(Object.values(DeadLetter.headers))
+/** Without a prototype: a header may have any name. */
+const headersOf = (record: KafkaRecord.ConsumerRecord, attempts: number): KafkaRecord.ProducerRecord["headers"] => {
+  const headers: Record<string, KafkaRecord.HeaderValue | KafkaRecord.ConsumerRecord["headers"][string]> =
+    Object.create(null)
+  for (const [name, values] of Object.entries(record.headers)) if (!DeadLetter.isReserved(name)) headers[name] = values
+  headers[DeadLetter.REDRIVE_ATTEMPTS] = String(attempts)
+  return headers
+}
 
 /** As it was in the source topic, read once more. */
 const redrivenRecord = ({ attempts, record }: DeadLetter.DeadLetter): KafkaRecord.ProducerRecord => ({
   key: Option.getOrNull(record.key),
   value: Option.getOrNull(record.value),
-  headers: {
-    ...Object.fromEntries(Object.entries(record.headers).filter(([name]) => !own.has(name))),
-    [DeadLetter.headers.attempts]: String(attempts + 1),
-  },
+  headers: headersOf(record, attempts + 1),
 })
 
 const exhaustedRecord = ({ record }: DeadLetter.DeadLetter): KafkaRecord.ProducerRecord => ({
@@ -228,6 +268,10 @@ const sendsOf = (batch: ReadonlyArray<Fated>, options: Options, exhaustedPartiti
   return [...sends.values()]
 }
 
+/** The broker refuses a transaction for one of its records, which stays where it is; the others go. */
+const isAboutARecord = ({ reason }: KafkaError.KafkaError): boolean =>
+  reason === "RecordTooLarge" || reason === "RecordRejected"
+
 const partitionsOf = (name: string) =>
   Effect.flatMap(KafkaClient.KafkaClient, (client) =>
     Effect.flatMap(
@@ -250,6 +294,7 @@ const partitionsOf = (name: string) =>
  *
  * // leads that were not there yet; first a look
  * const look = Redrive.run({
+ *   topic: "custom-activities",
  *   deadLetterTopic: "custom-activities.dead",
  *   exhaustedTopic: "custom-activities.exhausted",
  *   select: { codes: ["1004"] },
@@ -271,6 +316,11 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
     }
     yield* partitionsOf(deadLetterTopic)
     const exhaustedPartitions = yield* partitionsOf(exhaustedTopic)
+    const targets = new Map<string, number>()
+    for (const name of [options.topic, ...(options.otherTopics ?? [])]) {
+      const found = yield* client.topic(name)
+      if (Option.isSome(found)) targets.set(name, found.value.partitions)
+    }
     // shuts out an earlier redrive, so that the receipts below are all there will be
     const producer = dryRun
       ? Option.none()
@@ -291,7 +341,12 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
     )
     const tally = makeTally()
 
-    const move = (batch: ReadonlyArray<Fated>) =>
+    const tallyAll = (batch: ReadonlyArray<Fated>) =>
+      Effect.sync(() => {
+        for (const one of batch) tally.add(one)
+      })
+
+    const move = (batch: ReadonlyArray<Fated>): Effect.Effect<void, KafkaError.KafkaError> =>
       Option.match(producer, {
         onNone: () => Effect.void,
         onSome: ({ transaction }) =>
@@ -303,7 +358,14 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
               { concurrency: 4, discard: true },
             ),
           ),
-      })
+      }).pipe(
+        Effect.tap(() => tallyAll(batch)),
+        Effect.catchIf(isAboutARecord, () => {
+          if (batch.length === 1) return tallyAll(batch.map(({ letter }) => ({ letter, fate: "unroutable" })))
+          const middle = Math.ceil(batch.length / 2)
+          return Effect.zipRight(move(batch.slice(0, middle)), move(batch.slice(middle)))
+        }),
+      )
 
     yield* client.read(deadLetterTopic).pipe(
       Stream.mapChunks(
@@ -312,7 +374,7 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
             DeadLetter.fromRecord(record),
             (letter): Fated => ({
               letter,
-              fate: fateOf(letter, receipts, options),
+              fate: fateOf(letter, receipts, targets, options),
             }),
           ),
         ),
@@ -325,11 +387,7 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
       }),
       Stream.transduce(batches),
       Stream.filter(Chunk.isNonEmpty),
-      Stream.runForEach((batch) =>
-        Effect.map(move(Chunk.toReadonlyArray(batch)), () => {
-          for (const one of batch) tally.add(one)
-        }),
-      ),
+      Stream.runForEach((batch) => move(Chunk.toReadonlyArray(batch))),
     )
     return tally.summary()
   }).pipe(Effect.scoped, Effect.withSpan("Redrive.run", { captureStackTrace: false }))

@@ -4,7 +4,7 @@ import { DeadLetter, Redrive } from "@effect-marketo/source-kafka"
 import { Chunk, DateTime, Effect, Option, Stream, TestClock } from "effect"
 
 const [topic, dead, exhaustedTopic] = ["in", "dead", "exhausted"]
-const redrive = { deadLetterTopic: dead, exhaustedTopic }
+const redrive = { topic, deadLetterTopic: dead, exhaustedTopic }
 const text = (bytes: Uint8Array | null | undefined) => new TextDecoder().decode(bytes ?? undefined)
 
 interface Letter {
@@ -25,6 +25,7 @@ const letter = (n: number, { attempts = 1, code = "1004", headers = {}, type = "
     [DeadLetter.headers.code]: code,
     [DeadLetter.headers.activityTypeId]: type,
     [DeadLetter.headers.attempts]: String(attempts),
+    [DeadLetter.headers.source]: "group",
     ...headers,
   },
 })
@@ -49,9 +50,13 @@ const read = (name: string) =>
 const values = (records: ReadonlyArray<KafkaRecord.ConsumerRecord>) =>
   records.map(({ value }) => text(Option.getOrUndefined(value))).sort()
 
-const none = { letters: 0, redriven: 0, exhausted: 0, doneBefore: 0, notSelected: 0, inDoubt: 0, cut: 0 }
+const none = { letters: 0, redriven: 0, exhausted: 0, doneBefore: 0, notSelected: 0, inDoubt: 0, cut: 0, unroutable: 0 }
 
-const of = (codes: string, type = 100_001) => ({ codes: codes.split(","), activityTypeId: Option.some(type) })
+const of = (codes: string, type = 100_001) => ({
+  topic: Option.some(topic),
+  codes: codes.split(","),
+  activityTypeId: Option.some(type),
+})
 
 const range = (count: number) => Array.from({ length: count }, (_, n) => n)
 
@@ -61,7 +66,7 @@ describe("Redrive", () => {
       yield* setUp(range(700).map((n) => letter(n)))
       const summary = yield* Redrive.run(redrive)
       const counts = { ...none, letters: 700, redriven: 700 }
-      assert.deepStrictEqual(summary, { ...counts, byCodeAndType: [{ ...of("1004"), ...counts }] })
+      assert.deepStrictEqual(summary, { ...counts, groups: [{ ...of("1004"), ...counts }] })
       const records = yield* read(topic)
       assert.deepStrictEqual(
         values(records),
@@ -73,9 +78,9 @@ describe("Redrive", () => {
         const n = Number(text(Option.getOrUndefined(value)).slice(1))
         assert.strictEqual(partition, n % 2)
         assert.strictEqual(text(Option.getOrUndefined(key)), `k${n}`)
-        assert.deepStrictEqual(Object.keys(headers).sort(), ["marketo.attempts", "x-own"])
+        assert.deepStrictEqual(Object.keys(headers).sort(), ["marketo.redrive.attempts", "x-own"])
         assert.deepStrictEqual(headers["x-own"]?.map(text), ["a", "b"])
-        assert.strictEqual(text(headers["marketo.attempts"]?.[0]), "2")
+        assert.strictEqual(text(headers["marketo.redrive.attempts"]?.[0]), "2")
       }
       const again = yield* Redrive.run(redrive)
       assert.deepStrictEqual([again.letters, again.redriven, again.doneBefore], [700, 0, 700])
@@ -116,13 +121,13 @@ describe("Redrive", () => {
       ]
       const options = { ...redrive, select: { codes: ["1004"] } }
       const look = yield* Redrive.run({ ...options, dryRun: true })
-      assert.deepStrictEqual(look.byCodeAndType, groups)
+      assert.deepStrictEqual(look.groups, groups)
       assert.deepStrictEqual(yield* Redrive.run(options), look)
       const again = yield* Redrive.run(options)
-      assert.deepStrictEqual(again.byCodeAndType[0], { ...none, ...of("1004"), letters: 5, doneBefore: 4, inDoubt: 1 })
+      assert.deepStrictEqual(again.groups[0], { ...none, ...of("1004"), letters: 5, doneBefore: 4, inDoubt: 1 })
       for (const name of Object.keys(none) as ReadonlyArray<keyof typeof none>) {
         assert.strictEqual(
-          again.byCodeAndType.reduce((sum, group) => sum + group[name], 0),
+          again.groups.reduce((sum, group) => sum + group[name], 0),
           again[name],
         )
       }
@@ -248,6 +253,75 @@ describe("Redrive", () => {
       }).pipe(Effect.provide(MemoryClient.layer)),
     )
   }
+
+  const routes: ReadonlyArray<readonly [string, Readonly<Record<string, string>>, string | undefined]> = [
+    ["another topic", { [DeadLetter.headers.topic]: "foreign" }, "foreign"],
+    ["a topic that is gone", { [DeadLetter.headers.topic]: "gone" }, "gone"],
+    ["a partition that its topic has not", { [DeadLetter.headers.partition]: "2" }, topic],
+    ["an illegal name", { [DeadLetter.headers.topic]: "../\u001b[2J" }, undefined],
+    ["the name of a prototype", { [DeadLetter.headers.topic]: "__proto__" }, "__proto__"],
+  ]
+  for (const [what, headers, shown] of routes) {
+    it.effect(`a letter that names ${what} is counted, shown and left, and the rest goes on`, () =>
+      Effect.gen(function* () {
+        yield* setUp([letter(0), letter(1, { headers }), letter(2)])
+        const client = yield* KafkaClient.KafkaClient
+        yield* client.createTopic({ name: "foreign", partitions: 2 })
+        for (const otherTopics of [undefined, ["gone"]]) {
+          const summary = yield* Redrive.run({ ...redrive, otherTopics })
+          assert.deepStrictEqual(
+            [summary.letters, summary.unroutable, summary.redriven + summary.doneBefore],
+            [3, 1, 2],
+          )
+          const [group] = summary.groups.filter(({ unroutable }) => unroutable > 0)
+          assert.deepStrictEqual(group?.topic, Option.fromNullable(shown))
+        }
+        assert.deepStrictEqual([values(yield* read(topic)), yield* read("foreign")], [["v0", "v2"], []])
+      }).pipe(Effect.provide(MemoryClient.layer)),
+    )
+  }
+
+  it.effect("a letter goes back to another topic that is allowed, and topics select", () =>
+    Effect.gen(function* () {
+      yield* setUp([letter(0), letter(1, { headers: { [DeadLetter.headers.topic]: "second" } })])
+      const client = yield* KafkaClient.KafkaClient
+      yield* client.createTopic({ name: "second", partitions: 2 })
+      const select = { topics: ["second"] }
+      const summary = yield* Redrive.run({ ...redrive, otherTopics: ["second"], select })
+      assert.deepStrictEqual([summary.redriven, summary.notSelected], [1, 1])
+      assert.deepStrictEqual([values(yield* read("second")), yield* read(topic)], [["v1"], []])
+    }).pipe(Effect.provide(MemoryClient.layer)),
+  )
+
+  it.effect("a letter that its topic refuses is counted and left, and the rest goes on", () =>
+    Effect.gen(function* () {
+      const client = yield* KafkaClient.KafkaClient
+      yield* client.createTopic({ name: topic, partitions: 2, config: { "max.message.bytes": "2000" } })
+      yield* setUp(range(20).map((n) => ({ ...letter(n), ...(n === 7 ? { value: "x".repeat(5_000) } : {}) })))
+      const summary = yield* Redrive.run(redrive)
+      assert.deepStrictEqual([summary.redriven, summary.unroutable], [19, 1])
+      const again = yield* Redrive.run(redrive)
+      assert.deepStrictEqual([again.doneBefore, again.unroutable], [19, 1])
+      assert.strictEqual((yield* read(topic)).length, 19)
+    }).pipe(Effect.provide(MemoryClient.layer)),
+  )
+
+  it.effect("records that no source wrote are no letters, and only receipts are receipts", () =>
+    Effect.gen(function* () {
+      const { [DeadLetter.headers.source]: _, ...ofConnect } = letter(3).headers
+      const receipt = { "marketo.redriven": "1" }
+      yield* setUp([
+        letter(0),
+        letter(1),
+        letter(2),
+        { ...letter(3), headers: ofConnect },
+        { key: null, value: "0,1,2", headers: { ...ofConnect, ...receipt } },
+        { key: "k", value: "0,1,2", headers: receipt },
+      ])
+      const summary = yield* Redrive.run(redrive)
+      assert.deepStrictEqual([summary.letters, summary.redriven], [3, 3])
+    }).pipe(Effect.provide(MemoryClient.layer)),
+  )
 
   it.effect("a missing topic is named", () =>
     Effect.gen(function* () {

@@ -227,7 +227,7 @@ describeWithKafka("a source on a broker", (brokers) => {
         ...range(5).map((n) => record(n, booking(100 + n, { leadId: 1 }))),
       ])
       yield* take(25)(source(place))
-      const redrive = { deadLetterTopic: place.dead, exhaustedTopic, maxAttempts: 2 }
+      const redrive = { topic: place.topic, deadLetterTopic: place.dead, exhaustedTopic, maxAttempts: 2 }
       const looked = yield* Redrive.run({ ...redrive, dryRun: true })
       const moved = yield* Redrive.run(redrive)
       const again = yield* Redrive.run(redrive)
@@ -241,7 +241,10 @@ describeWithKafka("a source on a broker", (brokers) => {
         until: ({ length }) => length >= 5,
         times: 30,
       })
-      assert.isTrue(Chunk.every(exhausted, (one) => DeadLetter.attemptsOf(one) === 2) && exhausted.length === 5)
+      assert.isTrue(
+        Chunk.every(exhausted, (one) => Option.exists(DeadLetter.fromRecord(one), ({ attempts }) => attempts === 2)) &&
+          exhausted.length === 5,
+      )
     }).pipe(Effect.provide(layer())),
   )
 })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CustomActivities, MarketoError } from "@effect-marketo/core"
 import { KafkaClient, KafkaError, type KafkaRecord, type PartitionBatch, Partitioner } from "@effect-marketo/kafka"
 import { Simulator } from "@effect-marketo/simulator"
-import { CustomActivitySource, DeadLetter, type Progress } from "@effect-marketo/source-kafka"
+import { CustomActivitySource, DeadLetter, type Progress, Redrive } from "@effect-marketo/source-kafka"
 import {
   Cause,
   Chunk,
@@ -278,6 +278,7 @@ describe("bad input", () => {
             "marketo.attempts",
             "marketo.error.code",
             ...(code === "undecodable" ? [] : ["marketo.request.id"]),
+            "marketo.source",
           ],
         )
         assert.strictEqual(headerOf(letter, DeadLetter.headers.message), message)
@@ -300,6 +301,45 @@ describe("bad input", () => {
         assert.deepStrictEqual([...(letter.headers["x-bytes"]?.[0] ?? [])], [0, 255])
         if (code !== "undecodable") assert.match(headerOf(letter, DeadLetter.headers.requestId), /\S/)
       }).pipe(Effect.provide(layer())),
+    )
+  }
+
+  for (const own of [true, false]) {
+    it.effect(
+      `records that cannot be read have one dead letter, with their size (${own ? "own decoder" : "JSON"})`,
+      () =>
+        Effect.gen(function* () {
+          const place = yield* topics("unreadable", 1)
+          yield* fill(
+            place,
+            range(3).map((n) => ({ ...record(n), key: "k" })),
+          )
+          const unreadable = {
+            reason: "TooLarge",
+            description: "too large",
+            firstOffset: 1n,
+            count: 1,
+            size: 7_000,
+          } as const
+          const decode = own ? { decode: () => Effect.fail("nothing to be decoded" as const) } : {}
+          const done = yield* flowing(take(3)(source(place, { ...decode, guard: { max: 9, of: 10 } }))).pipe(
+            withBatches(({ at, unreadableAt }) => ({
+              at: (index) =>
+                index === 1
+                  ? { ...at(index), key: Option.none(), value: Option.none(), headers: {}, unreadable }
+                  : at(index),
+              valueAt: (index) => (index === 1 ? null : Option.getOrNull(at(index).value)),
+              unreadableAt: (index) => (index === 1 ? unreadable : unreadableAt(index)),
+            })),
+          )
+          assert.strictEqual(done.deadLettered, own ? 3 : 1)
+          const letter = (yield* letters(place.dead)).find(({ offset }) => offset === 1n)
+          assert.deepStrictEqual(
+            [letter?.codes, letter?.isCut, letter?.record.value],
+            [["unreadable"], true, Option.none()],
+          )
+          assert.strictEqual(letter && headerOf(letter.record, DeadLetter.headers.valueBytes), "7000")
+        }).pipe(Effect.provide(layer())),
     )
   }
 
@@ -914,6 +954,59 @@ describe("dead letters", () => {
       const error = yield* Effect.flip(take(1)(source({ topic, dead: "nowhere" })))
       assert.strictEqual(error._tag, "KafkaError")
       assert.include(error.message, "there is no topic nowhere for dead letters")
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("say what the source knows, whatever the record says of itself, and keep headers of any other name", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("forged", 1)
+      const forged = Object.fromEntries(
+        [...Object.values(DeadLetter.headers), "marketo.redriven", "marketo.anything"].map((name) => [name, "7"]),
+      )
+      const names = ["constructor", "toString", "hasOwnProperty", "", "marketo-guid", "n".repeat(10_000)]
+      const headers = { ...forged, ...Object.fromEntries(names.map((name) => [name, ["1", "2"]])), ["__proto__"]: "3" }
+      yield* fill(place, [{ key: "k", value: "{", headers }, record(1)])
+      yield* flowing(take(2)(source(place)))
+      const [letter, ...others] = yield* letters(place.dead)
+      assert.strictEqual(others.length, 0)
+      assert.deepStrictEqual(
+        [letter?.topic, letter?.offset, letter?.codes, letter?.attempts, letter?.source],
+        [place.topic, 0n, ["undecodable"], 1, place.topic],
+      )
+      assert.deepStrictEqual([letter?.mayBeStored, letter?.isCut], [false, false])
+      const found = letter?.record.headers ?? {}
+      for (const name of names) assert.strictEqual(found[name]?.length, 2, name)
+      assert.isTrue(Object.keys(found).includes("__proto__"))
+      assert.isUndefined(found["marketo.redriven"])
+      assert.isUndefined(found["marketo.anything"])
+      // nothing of it hides a letter, itself included
+      const client = yield* KafkaClient.KafkaClient
+      yield* client.createTopic({ name: `${place.dead}.exhausted`, partitions: 1 })
+      const summary = yield* Redrive.run({
+        topic: place.topic,
+        deadLetterTopic: place.dead,
+        exhaustedTopic: `${place.dead}.exhausted`,
+      })
+      assert.deepStrictEqual([summary.letters, summary.redriven], [1, 1])
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("count the attempts that a redrive has written, between 1 and 1,000", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("attempts", 1)
+      yield* fill(
+        place,
+        ["3", "1000", "1001", "-1", "1e3", "", "NaN", "0"].map((attempts) => ({
+          key: "k",
+          value: "{",
+          headers: { "marketo.redrive.attempts": attempts },
+        })),
+      )
+      yield* flowing(take(8)(source(place)))
+      assert.deepStrictEqual(
+        (yield* letters(place.dead)).map(({ attempts }) => attempts),
+        [3, 1_000, 1, 1, 1, 1, 1, 1],
+      )
     }).pipe(Effect.provide(layer())),
   )
 

@@ -27,7 +27,14 @@ type Letter = KafkaRecord.ProducerRecord & { readonly headers: KafkaRecord.Consu
 
 const encoder = new TextEncoder()
 
-const letterOf = ({ activity, record }: Entry, cause: Cause): Letter => {
+/** Without a prototype: a header may have any name, such as `constructor`. */
+const headersOf = (entries: Iterable<readonly [string, Letter["headers"][string]]>): Letter["headers"] => {
+  const headers: Record<string, Letter["headers"][string]> = Object.create(null)
+  for (const [name, values] of entries) headers[name] = values
+  return headers
+}
+
+const letterOf = ({ activity, record }: Entry, cause: Cause, source: string): Letter => {
   const own: Readonly<Record<string, string | undefined>> = {
     [DeadLetter.headers.topic]: record.topic,
     [DeadLetter.headers.partition]: String(record.partition),
@@ -40,9 +47,15 @@ const letterOf = ({ activity, record }: Entry, cause: Cause): Letter => {
     [DeadLetter.headers.execution]: cause.mayBeStored ? "Unknown" : undefined,
     [DeadLetter.headers.activityTypeId]: activity === undefined ? undefined : String(activity.activityTypeId),
     [DeadLetter.headers.attempts]: String(DeadLetter.attemptsOf(record)),
+    [DeadLetter.headers.source]: source,
+    [DeadLetter.headers.valueBytes]: record.unreadable === undefined ? undefined : String(record.unreadable.size),
   }
-  const headers: Record<string, ReadonlyArray<Uint8Array | null>> = { ...record.headers }
-  for (const [name, value] of Object.entries(own)) if (value !== undefined) headers[name] = [encoder.encode(value)]
+  const headers = headersOf([
+    ...Object.entries(record.headers).filter(([name]) => !DeadLetter.isReserved(name)),
+    ...Object.entries(own).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, [encoder.encode(value)]] as const],
+    ),
+  ])
   return { key: Option.getOrNull(record.key), value: Option.getOrNull(record.value), headers }
 }
 
@@ -55,18 +68,17 @@ const sizeOf = ({ headers, key, value }: Letter): number =>
     OVERHEAD + lengthOf(key) + lengthOf(value),
   )
 
-const ours = new Set<string>(Object.values(DeadLetter.headers))
-
 const headOf = (bytes: Letter["value"]) => (bytes instanceof Uint8Array ? bytes.slice(0, HEAD_BYTES) : bytes)
 
 /** Its beginning, where the whole does not fit; what is missing is in the source topic for as long as that keeps it. */
 const cut = (letter: Letter, maxBytes: number): Letter => {
   if (sizeOf(letter) <= maxBytes) return letter
   const { headers, key, value } = letter
-  const marked = { ...headers, [DeadLetter.headers.valueBytes]: [encoder.encode(String(lengthOf(value)))] }
+  const bytes = [encoder.encode(String(lengthOf(value)))]
+  const marked = headersOf([...Object.entries(headers), [DeadLetter.headers.valueBytes, bytes]])
   const beginning = { key, value: headOf(value), headers: marked }
   if (sizeOf(beginning) <= maxBytes) return beginning
-  const own = Object.fromEntries(Object.entries(marked).filter(([name]) => ours.has(name)))
+  const own = headersOf(Object.entries(marked).filter(([name]) => DeadLetter.isReserved(name)))
   return { key: headOf(key), value: headOf(value), headers: own }
 }
 
@@ -78,6 +90,8 @@ export interface DeadLetters {
 /** The topic has to be there. */
 export const make = (
   topic: string,
+  /** Who writes them. */
+  source: string,
 ): Effect.Effect<DeadLetters, KafkaError.KafkaError, KafkaClient.KafkaClient | Scope.Scope> =>
   Effect.gen(function* () {
     const client = yield* KafkaClient.KafkaClient
@@ -132,7 +146,7 @@ export const make = (
           // one partition of the source stays in one partition here, in its order
           const partition = entry.record.partition % partitions
           const letters = byPartition.get(partition) ?? []
-          letters.push(letterOf(entry, cause))
+          letters.push(letterOf(entry, cause, source))
           byPartition.set(partition, letters)
         }
         return Effect.forEach([...byPartition], ([partition, letters]) => send(partition, letters), {

@@ -42,22 +42,45 @@ const entryOf = (batch: PartitionBatch, index: number, decoded: Decoded): Entry 
         cause: { stage: "VALUE_CONVERTER", code: "undecodable", mayBeStored: false, ...decoded.left },
       })
 
+/** Nothing is known of the records of a batch that could not be read: they have one dead letter, at the offset of the last. */
+const unreadable = (batch: PartitionBatch, index: number): Entry | undefined => {
+  const found = batch.unreadableAt(index)
+  if (found === undefined) return undefined
+  const { description, reason } = found
+  return new Entry(batch, index, undefined, {
+    _tag: "Dead",
+    cause: {
+      stage: "VALUE_CONVERTER",
+      code: "unreadable",
+      exception: reason,
+      message: description,
+      mayBeStored: false,
+    },
+  })
+}
+
 /** JSON without an Effect for each record; the user's own way for all records at once, so that look-ups can be batched. */
 export const make =
   <E, R>(decode: Decode<E, R> | undefined) =>
   ({ batch, from, until }: Slice): Effect.Effect<ReadonlyArray<Entry>, never, R> =>
     decode === undefined
       ? Effect.sync(() =>
-          Array.makeBy(until - from, (n) => entryOf(batch, from + n, fromValue(batch.valueAt(from + n)))),
+          Array.makeBy(
+            until - from,
+            (n) => unreadable(batch, from + n) ?? entryOf(batch, from + n, fromValue(batch.valueAt(from + n))),
+          ),
         )
       : Effect.forEach(
           Array.range(from, until - 1),
-          (index) =>
-            Effect.suspend(() => decode(batch.at(index))).pipe(
+          (index) => {
+            const dead = unreadable(batch, index)
+            if (dead !== undefined) return Effect.succeed(dead)
+            return Effect.suspend(() => decode(batch.at(index))).pipe(
               // a bug that one record brings out would end every run
               Effect.catchAllDefect((defect): Effect.Effect<never, unknown> => Effect.fail(defect)),
               Effect.either,
               Effect.map((decoded) => entryOf(batch, index, Either.mapLeft(decoded, causeOf))),
-            ),
+            )
+          },
           { concurrency: "unbounded", batching: true },
         )
