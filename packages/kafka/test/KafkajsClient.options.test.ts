@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, ConfigProvider, Duration, Effect, Exit, Layer, Redacted } from "effect"
+import { Config, ConfigProvider, Duration, Effect, Exit, Layer, Logger, Redacted } from "effect"
 import { type KafkaClient, type KafkaError, KafkajsClient, type KafkajsOptions } from "../src/index.js"
+import * as pem from "./pem.js"
 
 const brokers = ["127.0.0.1:1"]
 const password = Redacted.make("secret")
@@ -22,6 +23,13 @@ describe("options that cannot be meant", () => {
     [{ brokers, sasl: { mechanism: "plain", username: "me", password: Redacted.make(" ") } }, "sasl.password"],
     [{ brokers, tls: { cert: "PEM" } }, "tls.cert and tls.key belong together"],
     [{ brokers, tls: { key: Redacted.make("PEM") } }, "tls.cert and tls.key belong together"],
+    [{ brokers, tls: { ca: "PEM" } }, "tls.ca is no certificate in PEM"],
+    [{ brokers, tls: { ca: "" } }, "tls.ca is no certificate in PEM"],
+    [{ brokers, tls: { cert: "PEM", key: Redacted.make("PEM") } }, "tls.cert is no certificate in PEM"],
+    [{ brokers, tls: { cert: pem.certificate, key: Redacted.make("PEM") } }, "tls.key cannot be used"],
+    [{ brokers, tls: { cert: pem.certificate, key: Redacted.make(pem.otherKey) } }, "tls.key cannot be used"],
+    [{ brokers, tls: { cert: pem.certificate, key: Redacted.make(pem.encryptedKey) } }, "tls.passphrase is missing"],
+    [{ brokers, tls: { cert: pem.expired, key: Redacted.make(pem.key) } }, "tls.cert has expired"],
     [{ brokers, connectTimeout: Duration.zero }, "connectTimeout"],
     [{ brokers, requestTimeout: Duration.infinity }, "requestTimeout"],
     [{ brokers, startTimeout: Duration.zero }, "startTimeout"],
@@ -36,6 +44,35 @@ describe("options that cannot be meant", () => {
       }),
     )
   }
+
+  it.live("do not include a key with its certificate and passphrase", () =>
+    Effect.gen(function* () {
+      const startTimeout = Duration.millis(50)
+      for (const tls of [
+        { cert: pem.certificate, key: Redacted.make(pem.key) },
+        { cert: pem.certificate, key: Redacted.make(pem.encryptedKey), passphrase: Redacted.make("word") },
+      ]) {
+        const error = yield* errorOf(
+          KafkajsClient.layer({ brokers, tls: { ca: pem.certificate, ...tls }, startTimeout }),
+        )
+        assert.strictEqual(error.reason, "Unavailable")
+      }
+    }),
+  )
+
+  it.live("a password in plain text is warned of once, and not with TLS", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => lines.push(`${message}`))
+      const sasl = { mechanism: "plain", username: "me", password } as const
+      const start = (tls: boolean) =>
+        errorOf(KafkajsClient.layer({ brokers, sasl, tls, startTimeout: Duration.millis(50) }))
+      yield* Effect.zipRight(start(true), start(false)).pipe(
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+      )
+      assert.strictEqual(lines.filter((line) => line.includes("in plain text")).length, 1)
+    }),
+  )
 
   it.live("are not these", () =>
     Effect.gen(function* () {
