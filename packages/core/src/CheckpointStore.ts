@@ -54,22 +54,46 @@ const failure = (description: string) => (cause: unknown) =>
   new SinkError({ sink: "CheckpointStore", reason: "Unavailable", description, cause })
 
 /**
- * One file a subscription in `directory`, which is made when missing. A crash at any instant leaves the old text or the
- * new one: the text goes to a temporary file, is synced, takes its name, and the folder is synced.
+ * @since 0.1.0
+ * @category models
+ */
+export interface FileOptions {
+  /**
+   * Permissions of the files, minus the umask. They include `0o600`. A directory that the store creates lets everybody
+   * in who may read the files, and nobody else. Default: `0o600`.
+   */
+  readonly mode?: number | undefined
+}
+
+/** Whoever may read the files may enter the directory. */
+const directoryMode = (mode: number): number => mode | ((mode & 0o444) >> 2)
+
+/**
+ * One file per subscription in `directory`, which is created if it is missing. A crash at any time leaves the old text
+ * or the new one: the text is written to a temporary file and synced, the file gets its name, and the folder is synced.
+ * The temporary file is always a new one, so a file or a link that has its name is removed and never written to.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layerFile = (
   directory: string,
+  { mode = 0o600 }: FileOptions = {},
 ): Layer.Layer<CheckpointStore, SinkError, FileSystem.FileSystem | Path.Path> =>
   Layer.effect(
     CheckpointStore,
     Effect.gen(function* () {
+      if (!Number.isInteger(mode) || mode > 0o777 || (mode & 0o600) !== 0o600) {
+        const description = `mode ${mode} must be from 0o600 to 0o777 and let the owner read and write; write it in octal: 0o640`
+        return yield* new SinkError({ sink: "CheckpointStore", reason: "Other", description })
+      }
       const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       const fail = (doing: string) => failure(`cannot ${doing} the checkpoint in ${directory}; check the folder`)
-      yield* Effect.mapError(fs.makeDirectory(directory, { recursive: true }), fail("make a place for"))
+      yield* Effect.mapError(
+        fs.makeDirectory(directory, { recursive: true, mode: directoryMode(mode) }),
+        fail("create a folder for"),
+      )
       const fileOf = (key: string) => path.join(directory, `${fileName(key)}.json`)
       const get: Service["get"] = (key) =>
         fs.readFileString(fileOf(key)).pipe(
@@ -84,9 +108,10 @@ export const layerFile = (
       const set: Service["set"] = (key, json) =>
         Effect.gen(function* () {
           const temporary = `${fileOf(key)}.tmp`
+          yield* fs.remove(temporary, { force: true })
           yield* Effect.scoped(
             Effect.gen(function* () {
-              const file = yield* fs.open(temporary, { flag: "w" })
+              const file = yield* fs.open(temporary, { flag: "wx", mode })
               yield* file.writeAll(new TextEncoder().encode(json))
               yield* file.sync
             }),

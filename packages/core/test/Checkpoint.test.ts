@@ -171,13 +171,49 @@ describe("CheckpointStore", () => {
         Effect.provideService(FileSystem.FileSystem, recording),
       )
       assert.deepStrictEqual(steps, [
-        "open /k.json.tmp w",
+        "open /k.json.tmp wx",
         "write",
         "sync",
         "rename /k.json.tmp /k.json",
         "open  r",
         "sync",
       ])
+    }).pipe(Effect.provide(NodeContext.layer)),
+  )
+
+  it.scopedLive("files: their own user alone reads them, unless told otherwise", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const parent = yield* fs.makeTempDirectoryScoped()
+      const modeOf = (path: string) => Effect.map(fs.stat(path), ({ mode }) => (mode & 0o777).toString(8))
+      for (const [mode, file, folder] of [
+        [undefined, "600", "700"],
+        [0o640, "640", "750"],
+      ] as const) {
+        const directory = `${parent}/${file}`
+        yield* Effect.flatMap(CheckpointStore.CheckpointStore, (store) => store.set("k", "text")).pipe(
+          Effect.provide(CheckpointStore.layerFile(directory, { mode })),
+        )
+        assert.deepStrictEqual([yield* modeOf(`${directory}/k.json`), yield* modeOf(directory)], [file, folder])
+      }
+      const decimal = CheckpointStore.layerFile(`${parent}/decimal`, { mode: 640 })
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(decimal)))
+      assert.include(error.message, "write it in octal")
+    }).pipe(Effect.provide(NodeContext.layer)),
+  )
+
+  it.scopedLive("files: a link under the temporary name is never written through", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped()
+      yield* fs.writeFileString(`${directory}/precious`, "mine")
+      yield* fs.symlink(`${directory}/precious`, `${directory}/k.json.tmp`)
+      yield* Effect.gen(function* () {
+        const store = yield* CheckpointStore.CheckpointStore
+        yield* store.set("k", "text")
+        assertSome(yield* store.get("k"), "text")
+      }).pipe(Effect.provide(CheckpointStore.layerFile(directory)))
+      assert.strictEqual(yield* fs.readFileString(`${directory}/precious`), "mine")
     }).pipe(Effect.provide(NodeContext.layer)),
   )
 

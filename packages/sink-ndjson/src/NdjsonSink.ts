@@ -1,12 +1,13 @@
 /**
  * Activities into NDJSON files: one line each, exactly once on one disk, over a crash or `kill -9` at any instant.
  *
- * A batch is appended and synced, then the checkpoint file beside it (`<path>.checkpoint.json`) is replaced in one
- * step; it says how many bytes of the file count and how far each subscription has come. On start the file is cut back
- * to that length. What does not fit its checkpoint is refused with advice, never cut or overwritten.
+ * A batch is appended and synced, then the checkpoint file beside it (`<path>.checkpoint.json`) is replaced atomically.
+ * It says how many bytes of the file count and how far each subscription has come. On start the file is cut back to
+ * that length. What does not fit its checkpoint is refused with advice, never cut or overwritten. This is verified
+ * before each batch too, so a file that was deleted, moved or truncated in the meantime fails the write.
  *
  * One layer is one file, one lock and one checkpoint file; any number of subscriptions may share it. A second layer or
- * process on the same file fails with `InUse`. For Linux and macOS, on a disk of the machine itself.
+ * process on the same file fails with `InUse`. For Linux and macOS, on a local disk.
  *
  * @example
  * import { NdjsonSink } from "@effect-marketo/sink-ndjson"
@@ -48,19 +49,25 @@ import * as paths from "./internal/paths.js"
  * @category models
  */
 export interface Options {
-  /** The file that is written to. Its folder must exist. */
+  /** The file that is written to. Its folder must exist. A symbolic link is resolved once, when the layer is built. */
   readonly path: string
   /**
    * Where elements go that could not be decoded, one a line as Marketo sent them; no two sinks may share it. It is
    * compressed as the file is, and never rotated. Default: `path` with `.rejected` before its extension, e.g.
-   * `activities.rejected.ndjson`; made with its first element.
+   * `activities.rejected.ndjson`; created with its first element.
    */
   readonly rejectedPath?: string | undefined
   /** Each batch becomes one gzip member; name the file `….ndjson.gz`. Default: `false`. */
   readonly gzip?: boolean | undefined
   /**
-   * When a file is full, it becomes `activities-000001.ndjson` and so on, and is not touched again. Looked at before
-   * each batch, an empty one too. Default: never.
+   * Permissions of the files that this sink creates, minus the umask: `0o640` lets the group read them. They include
+   * `0o600`. Existing files keep theirs, but the checkpoint file is created anew with each batch. Default: `0o600`,
+   * because the files hold personal data.
+   */
+  readonly mode?: number | undefined
+  /**
+   * When a file is full, it becomes `activities-000001.ndjson` and so on, and is not touched again. Checked before each
+   * batch, an empty one too. Default: never.
    */
   readonly rotation?:
     | {
@@ -68,12 +75,19 @@ export interface Options {
         readonly maxBytes?: number | undefined
         /** Longest time between the first batch in a file and the last. Default: no limit. */
         readonly every?: Duration.DurationInput | undefined
+        /**
+         * Rotate at the next batch after this process received the signal. For rotation tools: they must not move the
+         * file themselves. Default: none.
+         */
+        readonly signal?: "SIGHUP" | "SIGUSR2" | undefined
       }
     | undefined
 }
 
-/** How long the end of the layer waits for a write in hand. */
+/** How long the end of the layer waits for a write in progress. */
 const releaseLimit = Duration.seconds(10)
+
+const defaultMode = 0o600
 
 const compress = promisify(zlib.gzip)
 
@@ -85,24 +99,49 @@ const encode = (
   return gzip && lines.length > 0 ? io("compress a batch", () => compress(lines)) : Effect.succeed(lines)
 }
 
-const checkRotation = ({ every, maxBytes }: NonNullable<Options["rotation"]>): Effect.Effect<void, SinkError> => {
-  const wrong = (option: string) =>
-    new SinkError({ sink, reason: "Other", description: `rotation.${option} must be greater than zero` })
-  if (maxBytes !== undefined && !(maxBytes > 0)) return wrong("maxBytes")
-  if (every !== undefined && Duration.lessThanOrEqualTo(every, Duration.zero)) return wrong("every")
+const checkOptions = ({ mode = defaultMode, rotation = {} }: Options): Effect.Effect<void, SinkError> => {
+  const wrong = (description: string) => new SinkError({ sink, reason: "Other", description })
+  const { every, maxBytes } = rotation
+  if (maxBytes !== undefined && !(maxBytes > 0)) return wrong("rotation.maxBytes must be greater than zero")
+  if (every !== undefined && Duration.lessThanOrEqualTo(every, Duration.zero)) {
+    return wrong("rotation.every must be greater than zero")
+  }
+  if (!Number.isInteger(mode) || mode > 0o777 || (mode & 0o600) !== 0o600) {
+    return wrong(`mode ${mode} must be from 0o600 to 0o777 and let the owner read and write; write it in octal: 0o640`)
+  }
   return Effect.void
 }
+
+/** Tells whether the signal came since it was asked last. */
+const signalled = (signal: NodeJS.Signals | undefined): Effect.Effect<() => boolean, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    let came = false
+    const listener = () => {
+      came = true
+    }
+    if (signal !== undefined) {
+      yield* Effect.acquireRelease(
+        Effect.sync(() => process.on(signal, listener)),
+        () => Effect.sync(() => process.off(signal, listener)),
+      )
+    }
+    return () => {
+      const answer = came
+      came = false
+      return answer
+    }
+  })
 
 /** The open folder, and the lock on the file in it. */
 const hold = (resolved: paths.Paths) =>
   Effect.gen(function* () {
     const folder = yield* io(`open ${resolved.folder}`, () => fs.open(resolved.folder, "r"))
     const close = Effect.ignoreLogged(io(`close ${resolved.folder}`, () => folder.close()))
-    const unlock = yield* Effect.onError(lock.acquire(resolved, folder), () => close)
-    return { folder, letGo: Effect.zipRight(unlock, close) }
+    const held = yield* Effect.onError(lock.acquire(resolved, folder), () => close)
+    return { folder, lock: held, letGo: Effect.zipRight(held.release, close) }
   })
 
-/** One name at two instances in one file is taken for a mistake: a pipeline pointed at another instance. */
+/** One name at two instances in one file is most likely a mistake: a pipeline that reads another instance. */
 const refuseOtherInstance = (
   file: string,
   subscription: Subscription.Subscription,
@@ -130,8 +169,8 @@ const refuseOtherInstance = (
  */
 export const make = (options: Options): Effect.Effect<ActivitySink.Service, SinkError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { gzip = false, rotation = {} } = options
-    yield* checkRotation(rotation)
+    yield* checkOptions(options)
+    const { gzip = false, mode = defaultMode, rotation = {} } = options
     const resolved = yield* paths.resolve(options.path, options.rejectedPath)
 
     const semaphore = yield* Effect.makeSemaphore(1)
@@ -143,7 +182,7 @@ export const make = (options: Options): Effect.Effect<ActivitySink.Service, Sink
       return closing
     })
 
-    const { folder } = yield* Effect.acquireRelease(hold(resolved), ({ letGo }) =>
+    const held = yield* Effect.acquireRelease(hold(resolved), ({ letGo }) =>
       Effect.gen(function* () {
         yield* Effect.timeout(Effect.interruptible(semaphore.take(1)), releaseLimit)
         released = true
@@ -157,16 +196,18 @@ export const make = (options: Options): Effect.Effect<ActivitySink.Service, Sink
       ),
     )
 
+    const isSignalled = yield* signalled(rotation.signal)
+
     const journalOptions: journal.Options = {
-      paths: resolved,
-      folder,
+      place: { paths: resolved, folder: held.folder, mode },
+      lock: held.lock,
       gzip,
       maxBytes: rotation.maxBytes ?? Number.POSITIVE_INFINITY,
       every: Duration.decode(rotation.every ?? Duration.infinity),
     }
 
-    // Not interrupted half way, so that the file is whole whenever this process lets go of it in good order. Nor is the
-    // wait: a semaphore loses its permit when it is interrupted between taking it and using it.
+    // Uninterruptible, so that an orderly end leaves no partial batch in the file. The wait is uninterruptible too: a
+    // semaphore loses its permit if it is interrupted between taking and using it.
     const withJournal = <A>(use: (journal: journal.Journal) => Effect.Effect<A, SinkError>) =>
       Effect.gen(function* () {
         if (released) {
@@ -204,9 +245,10 @@ export const make = (options: Options): Effect.Effect<ActivitySink.Service, Sink
             const json = Checkpoint.toJson(batch.checkpoint)
             yield* withJournal((journal) => {
               if (writers.get(key) === token) {
-                return Effect.onError(journal.commit({ key, json, data, rejected }), () => closeJournal)
+                const commit = { key, json, data, rejected, rotate: isSignalled() }
+                return Effect.onError(journal.commit(commit), () => closeJournal)
               }
-              const description = `this writer of ${key} is spent: another one took over, or an earlier write failed or was interrupted. It wrote nothing; open a new one`
+              const description = `this writer of ${key} cannot be used again, because another one took over, or an earlier write failed or was interrupted. This batch was not written; open a new writer`
               return new SinkError({ sink, reason: "Fenced", description })
             })
           }).pipe(Effect.onError(() => spend))
@@ -247,7 +289,7 @@ export const files = (path: string): Effect.Effect<ReadonlyArray<string>, SinkEr
   Effect.gen(function* () {
     const resolved = yield* paths.resolve(path)
     const stored = yield* checkpointFile.read(resolved)
-    const rotations = Option.match(stored, { onNone: () => 0, onSome: ({ rotations }) => rotations })
+    const rotations = Option.match(stored, { onNone: () => 0, onSome: ({ content }) => content.rotations })
     const names = new Set(yield* io(`list ${resolved.folder}`, () => fs.readdir(resolved.folder)))
     const all = Array.from({ length: rotations }, (_, i) => paths.rotated(resolved, i + 1))
     return [...all, resolved.file].filter((file) => names.has(nodePath.basename(file)))

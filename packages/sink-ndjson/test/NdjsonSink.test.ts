@@ -246,6 +246,40 @@ describe("rotation", () => {
     }),
   )
 
+  it.scoped("by signal: at the next batch, once", () =>
+    Effect.gen(function* () {
+      const { file, rotated } = yield* inFolder
+      const options = { path: file, rotation: { signal: "SIGUSR2" } } as const
+      const listeners = process.listenerCount("SIGUSR2")
+      yield* Effect.gen(function* () {
+        const sink = yield* NdjsonSink.make(options)
+        const writer = yield* sink.open(subscription)
+        yield* writer.write(batch(1))
+        const delivered = new Promise((resolve) => process.once("SIGUSR2", resolve))
+        process.kill(process.pid, "SIGUSR2")
+        yield* Effect.promise(() => delivered)
+        assert.deepStrictEqual(yield* NdjsonSink.files(file), [file])
+        yield* writer.write(batch(2))
+        yield* writer.write(batch(3))
+      }).pipe(Effect.scoped)
+      assert.deepStrictEqual(yield* NdjsonSink.files(file), [rotated(1), file])
+      assert.strictEqual(text(rotated(1)), lines([batch(1)]))
+      assert.strictEqual(text(file), lines([batch(2), batch(3)]))
+      assert.strictEqual(process.listenerCount("SIGUSR2"), listeners)
+    }),
+  )
+
+  it.scopedLive("never replaces a link that has the next name", () =>
+    Effect.gen(function* () {
+      const { file, folder, rotated } = yield* inFolder
+      fs.symlinkSync(path.join(folder, "nowhere"), rotated(1))
+      const error = yield* Effect.flip(run({ path: file, rotation: { maxBytes: 1 } }, [batch(1), batch(2)]))
+      assert.include(error.description, `${rotated(1)} already exists`)
+      assert.isTrue(fs.lstatSync(rotated(1)).isSymbolicLink())
+      assert.strictEqual(text(file), lines([batch(1)]))
+    }),
+  )
+
   it.scopedLive("refuses limits that make no sense", () =>
     Effect.gen(function* () {
       const { file, folder } = yield* inFolder
@@ -308,7 +342,7 @@ describe("a start after a crash", () => {
     [
       "after a rotation, before there is a new file",
       ({ checkpoint, file, rotated }) => {
-        edit(checkpoint, { rotations: 1, length: 0 })
+        edit(checkpoint, { rotations: 1, length: 0, ending: { bytes: 0, crc32: 0 } })
         fs.renameSync(file, rotated(1))
       },
     ],
@@ -376,6 +410,36 @@ describe("what does not fit its checkpoint is refused with advice, and nothing i
     ["a file that was cut", ({ file }) => fs.truncateSync(file, 10), "has 10 bytes"],
     ["a file that was moved away", ({ file }) => fs.rmSync(file), "has 0 bytes"],
     [
+      "a file that was replaced by a longer one",
+      ({ file }) => fs.writeFileSync(file, lines([batch(8), batch(9)])),
+      "does not have the bytes that this sink wrote last",
+    ],
+    [
+      "a rejected file that was edited, beside a file with bytes that do not count",
+      ({ file, rejected }) => {
+        fs.writeFileSync(rejected, text(rejected).replace("1", "2"))
+        fs.appendFileSync(file, "{")
+      },
+      "does not have the bytes that this sink wrote last",
+    ],
+    [
+      "a rotation whose file is under neither name",
+      ({ checkpoint, file }) => {
+        edit(checkpoint, { rotations: 1, renaming: true })
+        fs.rmSync(file)
+      },
+      "which is missing too",
+    ],
+    [
+      "a rotation whose file is not whole under its new name",
+      ({ checkpoint, file, rotated }) => {
+        edit(checkpoint, { rotations: 1, renaming: true })
+        fs.writeFileSync(rotated(1), "mine")
+        fs.rmSync(file)
+      },
+      "which has 4 bytes",
+    ],
+    [
       "a rejected file that was cut, beside a file with bytes that do not count",
       ({ file, rejected }) => {
         fs.truncateSync(rejected, 1)
@@ -395,7 +459,7 @@ describe("what does not fit its checkpoint is refused with advice, and nothing i
         edit(checkpoint, { rotations: 1, renaming: true })
         fs.writeFileSync(rotated(1), "mine")
       },
-      "activities-000001.ndjson, and there is one",
+      "activities-000001.ndjson already exists",
     ],
     [
       "a damaged checkpoint of the subscription",
@@ -422,7 +486,7 @@ describe("what does not fit its checkpoint is refused with advice, and nothing i
         const before = snapshot(place.folder)
         const error = yield* Effect.flip(run({ path: place.file, ...options }, [batch(2)]))
         assert.include(error.description, says)
-        assert.strictEqual(error.reason, says.includes("there is one") ? "Unavailable" : "CheckpointRefused")
+        assert.strictEqual(error.reason, says.includes("already exists") ? "Unavailable" : "CheckpointRefused")
         assert.deepStrictEqual(snapshot(place.folder), before)
       }),
     )
@@ -469,9 +533,13 @@ describe("a destination that cannot be written", () => {
       fs.renameSync(folder, `${folder}-moved`)
       const gone = yield* Effect.flip(writer.write(batch(2)))
       assert.strictEqual(gone.reason, "Unavailable")
-      assert.include(gone.description, "create or mount it")
+      assert.include(gone.description, `the folder ${folder} was moved`)
       assert.include(gone.description, "Nothing of this batch is in the file")
+      // an empty folder in its place, such as the mount point of a disk that is gone, is not written to
+      fs.mkdirSync(folder)
       assert.strictEqual((yield* Effect.flip(sink.open(subscription))).reason, "Unavailable")
+      assert.deepStrictEqual(fs.readdirSync(folder), [])
+      fs.rmdirSync(folder)
       fs.renameSync(`${folder}-moved`, folder)
       assert.strictEqual(text(file), lines([batch(1)]))
       const spent = yield* Effect.flip(writer.write(batch(2)))
@@ -489,7 +557,7 @@ describe("a destination that cannot be written", () => {
       const sink = yield* NdjsonSink.make({ path: file })
       const [one, two] = yield* Effect.all([sink.open(subscription), sink.open(other)])
       yield* two.write(batch(1, { subscription: other }))
-      fs.mkdirSync(`${checkpoint}.tmp`)
+      fs.mkdirSync(`${checkpoint}.tmp`) // in the way of the next checkpoint
       assert.strictEqual((yield* Effect.flip(one.write(batch(1)))).reason, "Unavailable")
       assert.strictEqual(text(file), lines([batch(1, { subscription: other })]))
       fs.rmdirSync(`${checkpoint}.tmp`)

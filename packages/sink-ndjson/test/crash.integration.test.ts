@@ -78,7 +78,7 @@ it.scopedLive(
         const { length, rotations } = JSON.parse(fs.readFileSync(`${options.path}.checkpoint.json`, "utf8"))
         assert.strictEqual(fs.statSync(options.path).size, length)
         if (options.rotation !== undefined) assert.isAbove(rotations, 5)
-        const left = fs.readdirSync(path.dirname(options.path)).filter((file) => /\.tmp$|\.lock\./.test(file))
+        const left = fs.readdirSync(path.dirname(options.path)).filter((file) => /\.tmp$|-lock-/.test(file))
         assert.deepStrictEqual(left, [])
       }
     }),

@@ -50,13 +50,18 @@ export interface Options {
  */
 export const make = (options: Options = {}): Effect.Effect<ActivitySink.Service, never, CheckpointStore> =>
   Effect.suspend(() => {
-    const write = output.make(options.stream ?? process.stdout)
-    const writeRejected = options.rejected === undefined ? undefined : output.make(options.rejected)
-    return ActivitySink.fromWrite({
+    const records = output.make(options.stream ?? process.stdout)
+    const rejected = options.rejected === undefined ? undefined : output.make(options.rejected)
+    const check = Effect.zipRight(records.check, rejected?.check ?? Effect.void)
+    const fromWrite = ActivitySink.fromWrite({
       name: "stdout",
-      write: (records) => write(ActivityRecord.toNdjson(records)),
-      rejected: writeRejected && ((rejected) => writeRejected(ActivityRecord.toNdjson(rejected))),
+      write: (chunk) => records.write(ActivityRecord.toNdjson(chunk)),
+      rejected: rejected && ((chunk) => rejected.write(ActivityRecord.toNdjson(chunk))),
     })
+    return Effect.map(fromWrite, (sink) => ({
+      ...sink,
+      open: (subscription) => Effect.zipRight(check, sink.open(subscription)),
+    }))
   })
 
 /**

@@ -103,15 +103,58 @@ describe("Main.runMain with StdoutSink", () => {
       const { code, stderr } = yield* run("1", (w) => `ulimit -f 100; ${w} > "$DIR/out"`) // 1 KB each; the batch has 200
       assert.strictEqual(code, 1)
       assert.deepStrictEqual(messages(stderr).slice(0, 2), ["started", "released"])
-      assert.match(stderr, /\nstdout: the output takes no more \(EFBIG\)[^\n]*\n$/)
+      assert.match(stderr, /\nstdout: cannot write to the output \(EFBIG\)[^\n]*\n$/)
     }),
   )
 
-  it.scopedLive("a device that takes nothing is an error, in one line", () =>
+  for (const [what, redirection, says] of [
+    ["a standard output that is closed", ">&-", "standard output is closed, so what is written to it is lost"],
+    ["a standard output that is closed, with the input closed too,", "<&- >&-", "standard output is closed"],
+    ["a standard output for reading only", "1< /dev/null", "cannot write to standard output: it is open for reading"],
+    ["a device that takes nothing", "> /dev/full", "cannot write to standard output: ENOSPC"],
+    ["a folder", "1< /", "cannot write to standard output: it is open for reading only"],
+  ] as const) {
+    it.scopedLive(`${what} is an error in one line, before there is anything to write`, () =>
+      Effect.gen(function* () {
+        const { code, stderr } = yield* run("0", (w) => `${w} ${redirection}`)
+        assert.strictEqual(code, 1)
+        const [started, released, error, ...more] = messages(stderr)
+        assert.deepStrictEqual([started, released, more], ["started", "released", []])
+        assert.include(error, says)
+      }),
+    )
+  }
+
+  it.scopedLive("standard output to /dev/null is a choice, and no error", () =>
     Effect.gen(function* () {
-      const { code, stderr } = yield* run("10", (w) => `${w} > /dev/full`)
-      assert.strictEqual(code, 1)
-      assert.match(stderr, /\nstdout: the output takes no more \(ENOSPC\)[^\n]*\n$/)
+      const { code, stderr } = yield* run("1", (w) => `${w} > /dev/null`)
+      assert.strictEqual(code, 0)
+      assert.include(stderr, "written")
+    }),
+  )
+
+  for (const [what, command, says] of [
+    ["deleted", 'rm "$DIR/out"', "the output file was deleted"],
+    ["truncated, as copytruncate does,", 'cp "$DIR/out" "$DIR/out.1"; truncate -s 0 "$DIR/out"', "was truncated from"],
+  ] as const) {
+    for (const redirection of [">", ">>"]) {
+      it.scopedLive(`a file that is ${what} fails the next write (${redirection})`, () =>
+        Effect.gen(function* () {
+          const { code, stderr } = yield* run(`3 end '${command}'`, (w) => `${w} ${redirection} "$DIR/out"`)
+          assert.strictEqual(code, 1)
+          assert.include(stderr, says)
+          assert.notInclude(stderr, "written\n")
+        }),
+      )
+    }
+  }
+
+  it.scopedLive("a file that is renamed, or that others append to, loses nothing", () =>
+    Effect.gen(function* () {
+      const command = 'echo other >> "$DIR/out"; mv "$DIR/out" "$DIR/out.1"'
+      const { code, stdout } = yield* run(`3 end '${command}'`, (w) => `${w} >> "$DIR/out"; grep -v other "$DIR/out.1"`)
+      assert.strictEqual(code, 0)
+      assert.strictEqual(inOrder(stdout), 900)
     }),
   )
 

@@ -1,19 +1,22 @@
 /**
  * One writer for a file, among all processes of one kernel.
  *
- * The lock is a listening unix socket beside the data file, `<file>.lock.<random>`. The kernel closes it with its
- * process, however that ends, so a lock is alive exactly when a connection to it succeeds: no process ids, nothing to
- * expire. Each attempt binds a name of its own, listens, and then looks around: it holds the lock when no other name
- * answers and its own is still there. Then it removes the dead ones.
+ * The lock is a listening unix socket in the folder of the data file, `.marketo-lock-<hash of the name>-<random>`. The
+ * name says neither the file's name nor its extension, so that patterns for the data (`activities.ndjson*`, `*.ndjson*`)
+ * do not match it. The kernel closes the socket when its process ends, for any reason, so a lock is alive exactly when
+ * a connection to it succeeds: no process ids, nothing to expire. Each attempt binds a name of its own, listens, and
+ * then looks around: it holds the lock if no other name answers and its own name is still there. Then it removes the
+ * dead sockets.
  *
- * Why two cannot hold it: of any two that hold, one looked after both were listening. The other's name was there then,
- * and answered; or it was gone, because somebody had taken it for dead, which can only be between its bind and its
- * listen; and then that other one, looking after its listen, missed its own name. Either way one of them did not take
- * the lock. Names are never used twice, so nobody removes another's by mistake.
+ * Why two processes cannot both hold it: suppose A and B do, and A looked after both were listening. If B's name was
+ * there, it answered, so A did not take the lock. If it was gone, a third process had removed it between B's bind and
+ * B's listen. B then looked after its listen, missed its own name, and did not take the lock. Names are never used
+ * twice, so no process removes another's name by mistake.
  *
  * @since 0.1.0
  */
-import { randomBytes } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
+import { fstatSync } from "node:fs"
 import * as fs from "node:fs/promises"
 import * as net from "node:net"
 import * as path from "node:path"
@@ -21,16 +24,22 @@ import { SinkError } from "@effect-marketo/core/SinkError"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { codeOf, io, sink, unavailable } from "./io.js"
+import { codeOf, io, isSameFile, lookUp, sink, unavailable, verify } from "./io.js"
 import type { Paths } from "./paths.js"
 
-/** Somebody else holds the lock, or is just trying to. */
+export interface Lock {
+  /** Fails if the folder is no longer at its path, or if the lock was removed so that another process can take it. */
+  readonly verify: Effect.Effect<void, SinkError>
+  readonly release: Effect.Effect<void>
+}
+
+/** Another process holds the lock, or is trying to take it at this moment. */
 class Contended extends Data.TaggedError("Contended") {}
 
 /** `sun_path` holds 108 bytes on Linux and 104 on macOS, the terminating zero included. */
 const maxAddressBytes = 100
 
-/** An answer that is not a clear "nobody listens" (no permission, a full backlog, silence) counts as alive. */
+/** Any answer other than a clear "not listening" (no permission, a full backlog, silence) counts as alive. */
 const isAlive = (address: string): Effect.Effect<boolean> =>
   Effect.async((resume) => {
     const socket = net.connect(address)
@@ -60,15 +69,15 @@ const listenError = (file: string) => (cause: unknown) =>
     ? new SinkError({
         sink,
         reason: "Unavailable",
-        description: `cannot lock ${file}: its file system takes no unix sockets (${codeOf(cause)}); put the file on a local disk`,
+        description: `cannot lock ${file}: its file system does not support unix sockets (${codeOf(cause)}); put the file on a local disk`,
         cause,
       })
     : unavailable(`lock ${file}`, cause)
 
-/** How to reach names of `nameBytes` bytes in the folder: by its path, or, where that is too long, by its descriptor. */
-const addresses = (paths: Paths, folder: fs.FileHandle, nameBytes: number) => {
+/** How to reach a name in the folder: by its path, or, if that is too long, by the folder's descriptor. */
+const addresses = (paths: Paths, folder: fs.FileHandle, name: string) => {
   const bases = process.platform === "linux" ? [paths.folder, `/proc/self/fd/${folder.fd}`] : [paths.folder]
-  const base = bases.find((base) => Buffer.byteLength(base) + 1 + nameBytes <= maxAddressBytes)
+  const base = bases.find((base) => Buffer.byteLength(path.join(base, name)) <= maxAddressBytes)
   return base === undefined
     ? new SinkError({
         sink,
@@ -78,17 +87,40 @@ const addresses = (paths: Paths, folder: fs.FileHandle, nameBytes: number) => {
     : Effect.succeed((name: string) => path.join(base, name))
 }
 
-/** Takes the lock and gives back what releases it. `folder` must stay open until then. */
-export const acquire = (paths: Paths, folder: fs.FileHandle): Effect.Effect<Effect.Effect<void>, SinkError> =>
+/** The names that locks of one file have, and no other. */
+const naming = (file: string) => {
+  const prefix = `.marketo-lock-${createHash("sha256").update(file).digest("hex").slice(0, 12)}-`
+  return {
+    next: () => prefix + randomBytes(6).toString("hex"),
+    has: (name: string) => name.startsWith(prefix) && /^[0-9a-f]{12}$/.test(name.slice(prefix.length)),
+  }
+}
+
+const verifyHeld = (paths: Paths, folder: fs.FileHandle, own: string) =>
+  verify(paths.folder, () => {
+    const named = lookUp(paths.folder)
+    if (named === undefined || !isSameFile(named, fstatSync(folder.fd, { bigint: true }))) {
+      const description = `the folder ${paths.folder} was moved, replaced or unmounted while this process was writing there; put it back and start again`
+      return new SinkError({ sink, reason: "Unavailable", description })
+    }
+    if (lookUp(path.join(paths.folder, own)) === undefined) {
+      const description = `the lock of ${paths.file}, ${own}, was removed, so another process may be writing the file; stop that process and start again`
+      return new SinkError({ sink, reason: "InUse", description })
+    }
+    return undefined
+  })
+
+/** Takes the lock. `folder` must stay open until it is released. */
+export const acquire = (paths: Paths, folder: fs.FileHandle): Effect.Effect<Lock, SinkError> =>
   Effect.gen(function* () {
-    const prefix = `${paths.name}.lock.`
-    const address = yield* addresses(paths, folder, Buffer.byteLength(prefix) + 12)
+    const locks = naming(paths.name)
+    const address = yield* addresses(paths, folder, locks.next())
     const names = Effect.map(
-      io(`list ${paths.folder}`, () => fs.readdir(paths.folder)),
-      (all) => all.filter((name) => name.startsWith(prefix)),
+      io(`list ${paths.folder}`, () => fs.readdir(paths.folder, { withFileTypes: true })),
+      (entries) => entries.filter((entry) => entry.isSocket() && locks.has(entry.name)).map(({ name }) => name),
     )
     const attempt = Effect.gen(function* () {
-      const own = prefix + randomBytes(6).toString("hex")
+      const own = locks.next()
       const server = yield* Effect.mapError(listen(address(own)), listenError(paths.file))
       return yield* Effect.gen(function* () {
         const found = yield* names
@@ -98,14 +130,14 @@ export const acquire = (paths: Paths, folder: fs.FileHandle): Effect.Effect<Effe
         yield* io(`remove the old locks of ${paths.file}`, () =>
           Promise.all(others.map((name) => fs.rm(path.join(paths.folder, name), { force: true }))),
         )
-        return close(server)
+        return { verify: verifyHeld(paths, folder, own), release: close(server) }
       }).pipe(Effect.onError(() => close(server)))
     })
 
     return yield* attempt.pipe(
       Effect.retry({
         while: (error) => error._tag === "Contended",
-        // about a second in all, ever wider apart: the more contend, the rarer they must meet for one to get through
+        // About a second in all, with growing random delays: the more processes contend, the rarer they must meet.
         schedule: Schedule.exponential("15 millis").pipe(
           Schedule.jitteredWith({ min: 0, max: 2 }),
           Schedule.intersect(Schedule.recurs(6)),

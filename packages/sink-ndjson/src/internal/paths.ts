@@ -16,8 +16,17 @@ export interface Paths {
   readonly file: string
   readonly rejected: string
   readonly checkpoint: string
-  /** The checkpoint while it is being written. */
+  /** The next checkpoint, until it replaces the last one. */
   readonly temporary: string
+}
+
+/** The files of a sink whose lock is held, and how new ones are created. */
+export interface Place {
+  readonly paths: Paths
+  /** The open folder of the data file. */
+  readonly folder: fs.FileHandle
+  /** Permissions of new files. */
+  readonly mode: number
 }
 
 /** `a.ndjson.gz` → `a` and `.ndjson.gz`. */
@@ -32,7 +41,7 @@ export const rotated = ({ folder, name }: Paths, n: number): string => {
   return path.join(folder, `${stem}-${String(n).padStart(6, "0")}${extension}`)
 }
 
-/** One file has one name here, whatever links lead to it: the lock and the checkpoint hang on the name. */
+/** One file has one name here, whatever links lead to it, because lock and checkpoint are found by the name. */
 const real = (given: string): Effect.Effect<string, SinkError> =>
   Effect.gen(function* () {
     const file = yield* io(`find ${given}`, async () => {
@@ -48,7 +57,7 @@ const real = (given: string): Effect.Effect<string, SinkError> =>
     return file
   })
 
-/** The folder must exist: one that is made silently hides a disk that was not mounted. */
+/** The folder must exist: creating it silently would hide an unmounted disk. */
 export const resolve = (given: string, rejectedGiven?: string | undefined): Effect.Effect<Paths, SinkError> =>
   Effect.gen(function* () {
     const file = yield* real(given)
@@ -60,7 +69,7 @@ export const resolve = (given: string, rejectedGiven?: string | undefined): Effe
       return yield* new SinkError({
         sink,
         reason: "Other",
-        description: `path and rejectedPath are the same file, ${file}; give rejectedPath a name of its own`,
+        description: `path and rejectedPath are the same file, ${file}; give rejectedPath another name`,
       })
     }
     const checkpoint = `${file}.checkpoint.json`
