@@ -19,7 +19,7 @@ export const installLines = (text) =>
 
 /** The import statements of each block of TypeScript, without what is a type, and without files beside it. */
 export const valueImports = (text) =>
-  fenced(text, /^ts\n/).flatMap((block) => {
+  fenced(text, /^ts( no-check)?\n/).flatMap((block) => {
     const statements = block.match(/^import (?!type\b)[^"]*"(?!\.)[^"]+"/gm) ?? []
     return statements.length === 0 ? [] : [statements.map((text) => text.replace(/\btype \w+,?/g, "")).join("\n")]
   })

@@ -83,7 +83,7 @@ export const layerFile = (
   Layer.effect(
     CheckpointStore,
     Effect.gen(function* () {
-      if (!Number.isInteger(mode) || mode > 0o777 || (mode & 0o600) !== 0o600) {
+      if (!Number.isInteger(mode) || (mode & ~0o777) !== 0 || (mode & 0o600) !== 0o600) {
         const description = `mode ${mode} must be from 0o600 to 0o777 and let the owner read and write; write it in octal: 0o640`
         return yield* new SinkError({ sink: "CheckpointStore", reason: "Other", description })
       }

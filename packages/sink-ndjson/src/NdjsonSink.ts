@@ -106,7 +106,7 @@ const checkOptions = ({ mode = defaultMode, rotation = {} }: Options): Effect.Ef
   if (every !== undefined && Duration.lessThanOrEqualTo(every, Duration.zero)) {
     return wrong("rotation.every must be greater than zero")
   }
-  if (!Number.isInteger(mode) || mode > 0o777 || (mode & 0o600) !== 0o600) {
+  if (!Number.isInteger(mode) || (mode & ~0o777) !== 0 || (mode & 0o600) !== 0o600) {
     return wrong(`mode ${mode} must be from 0o600 to 0o777 and let the owner read and write; write it in octal: 0o640`)
   }
   return Effect.void

@@ -314,7 +314,7 @@ describe.skipIf(!canMount)(
     it.scopedLive("that is full fails the write, and the next start goes on after room was made", () =>
       Effect.gen(function* () {
         const { stderr, stdout } = yield* onDisk(`
-        head -c 100K /dev/zero > "$DISK/filler"
+        head -c 200K /dev/zero > "$DISK/filler"
         "$@" 1000
         rm "$DISK/filler"
         "$@" 8

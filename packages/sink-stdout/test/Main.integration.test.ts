@@ -108,8 +108,12 @@ describe("Main.runMain with StdoutSink", () => {
   )
 
   for (const [what, redirection, says] of [
-    ["a standard output that is closed", ">&-", "standard output is closed, so what is written to it is lost"],
-    ["a standard output that is closed, with the input closed too,", "<&- >&-", "standard output is closed"],
+    [
+      "a standard output that is closed",
+      ">&-",
+      "standard output is closed or ignored, so records sent to it would be lost",
+    ],
+    ["a standard output that is closed, with the input closed too,", "<&- >&-", "standard output is closed or ignored"],
     ["a standard output for reading only", "1< /dev/null", "cannot write to standard output: it is open for reading"],
     ["a device that takes nothing", "> /dev/full", "cannot write to standard output: ENOSPC"],
     ["a folder", "1< /", "cannot write to standard output: it is open for reading only"],
@@ -180,7 +184,8 @@ describe("Main.runMain with StdoutSink", () => {
   ] as const) {
     it.scopedLive(`${signal} runs the finalisers and exits with ${expected}`, () =>
       Effect.gen(function* () {
-        const child = spawn(process.execPath, [...node, "1", "wait"], { cwd, stdio: ["ignore", "ignore", "pipe"] })
+        const child = spawn(process.execPath, [...node, "1", "wait"], { cwd, stdio: ["ignore", "pipe", "pipe"] })
+        child.stdout.resume()
         yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
         let stderr = ""
         const code = yield* Effect.async<number | null>((resume) => {

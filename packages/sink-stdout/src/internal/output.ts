@@ -46,8 +46,8 @@ const isNull = (fd: number): boolean => {
 }
 
 /**
- * If a descriptor is closed at the start (`>&-`), Node opens `/dev/null` for it, for reading and writing. A redirection
- * to `/dev/null` opens it for writing only, so that reading from it fails.
+ * If a descriptor is closed at the start (`>&-`), Node opens `/dev/null` for it, for reading and writing; so does a parent
+ * that ignores it (`stdio: "ignore"`). A redirection to `/dev/null` is for writing only, so that reading from it fails.
  */
 const wasClosed = (fd: number): boolean => {
   if (!isNull(fd)) return false
@@ -69,7 +69,7 @@ const checkDescriptor = (fd: number): Effect.Effect<void, SinkError> =>
     }
     return wasClosed(fd)
       ? unavailable(
-          `${nameOf(fd)} is closed, so what is written to it is lost. Connect it to a file, a pipe or a terminal`,
+          `${nameOf(fd)} is closed or ignored, so records sent to it would be lost. Connect it to a file, a pipe or a terminal`,
         )
       : Effect.void
   })
