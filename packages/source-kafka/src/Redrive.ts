@@ -19,6 +19,7 @@ import * as Order from "effect/Order"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import * as DeadLetter from "./DeadLetter.js"
+import * as topics from "./internal/topics.js"
 
 /**
  * Which letters are meant; each member that is given has to fit.
@@ -272,17 +273,6 @@ const sendsOf = (batch: ReadonlyArray<Fated>, options: Options, exhaustedPartiti
 const isAboutARecord = ({ reason }: KafkaError.KafkaError): boolean =>
   reason === "RecordTooLarge" || reason === "RecordRejected"
 
-const partitionsOf = (name: string) =>
-  Effect.flatMap(KafkaClient.KafkaClient, (client) =>
-    Effect.flatMap(
-      client.topic(name),
-      Option.match({
-        onNone: () => new KafkaError.KafkaError({ reason: "UnknownTopic", description: `there is no topic ${name}` }),
-        onSome: ({ partitions }) => Effect.succeed(partitions),
-      }),
-    ),
-  )
-
 /**
  * From the beginning of the dead-letter topic to where its end is when this starts.
  *
@@ -314,12 +304,14 @@ export const run = (options: Options): Effect.Effect<Summary, KafkaError.KafkaEr
         description: `maxAttempts must be a whole number of at least 1, not ${maxAttempts}`,
       })
     }
-    yield* partitionsOf(deadLetterTopic)
-    const exhaustedPartitions = yield* partitionsOf(exhaustedTopic)
+    yield* topics.find(deadLetterTopic, "dead letters")
+    const { partitions: exhaustedPartitions } = yield* topics.find(exhaustedTopic, "exhausted dead letters")
     const targets = new Map<string, number>()
     for (const name of [options.topic, ...(options.otherTopics ?? [])]) {
       const found = yield* client.topic(name)
-      if (Option.isSome(found)) targets.set(name, found.value.partitions)
+      if (Option.isNone(found)) continue
+      yield* topics.check(found.value, "redriven records")
+      targets.set(name, found.value.partitions)
     }
     // shuts out an earlier redrive, so that the receipts below are all there will be
     const producer = dryRun

@@ -323,6 +323,27 @@ describe("Redrive", () => {
     }).pipe(Effect.provide(MemoryClient.layer)),
   )
 
+  for (const [name, config, words] of [
+    [dead, { "cleanup.policy": "compact" }, "the topic dead cannot take dead letters: it has cleanup.policy=compact"],
+    [
+      exhaustedTopic,
+      { "cleanup.policy": "compact" },
+      "the topic exhausted cannot take exhausted dead letters: it has cleanup.policy=compact",
+    ],
+    [topic, { "min.insync.replicas": "2" }, "the topic in cannot take redriven records: it has min.insync.replicas=2"],
+  ] as const) {
+    it.effect(`before anything is written, a setting of the topic ${name} that makes writes impossible is named`, () =>
+      Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        yield* client.createTopic({ name, partitions: 2, config })
+        yield* setUp([letter(0)])
+        const error = yield* Effect.flip(Redrive.run(redrive))
+        assert.include(error.message, words)
+        assert.strictEqual((yield* read(topic)).length, 0)
+      }).pipe(Effect.provide(MemoryClient.layer)),
+    )
+  }
+
   it.effect("a missing topic is named", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Redrive.run({ ...redrive, deadLetterTopic: "nowhere" }))

@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { CustomActivitySource, DeadLetter, Progress, Redrive } from "@effect-marketo/source-kafka"
-import { Chunk, Clock, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
+import { Chunk, Clock, Deferred, Duration, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
 import kafkajs from "kafkajs"
 import {
   addCalls,
@@ -28,6 +28,8 @@ const source = (
 
 describeWithKafka("a source on a broker", (brokers) => {
   const kafka = KafkajsClient.layer({ brokers })
+  /** kafkajs retries a topic that is gone for that long. */
+  const impatient = KafkajsClient.layer({ brokers, deliveryTimeout: Duration.seconds(2) })
   const layer = (options: Parameters<typeof marketo>[0] = {}) => Layer.mergeAll(kafka, quiet, marketo(options))
 
   it.scopedLive(
@@ -158,47 +160,63 @@ describeWithKafka("a source on a broker", (brokers) => {
     }).pipe(Effect.provide(layer())),
   )
 
-  it.scopedLive("offsets stand still while the dead-letter topic is gone, and it goes on when it is back", () =>
-    Effect.gen(function* () {
-      const place = yield* topics("dead-gone", 1)
-      const client = yield* KafkaClient.KafkaClient
-      const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
-      yield* Effect.acquireRelease(
-        Effect.promise(() => admin.connect()),
-        () => Effect.promise(() => admin.disconnect()),
-      )
-      yield* fill(place, [{ key: "k", value: "{" }, ...range(20).map((n) => record(n))])
-      const seen = yield* Ref.make(Progress.empty)
-      const running = yield* source(place).pipe(
-        Stream.runForEach((progress) => Ref.update(seen, (all) => Progress.add(all, progress))),
-        Effect.forkScoped,
-      )
-      const until = (records: number) =>
-        Ref.get(seen).pipe(
-          Effect.tap(Effect.sleep("20 millis")),
-          Effect.repeat({ until: (all) => all.records >= records }),
+  it.scopedLive(
+    "a dead-letter topic that is deleted ends the stream with advice, and the next run loses and repeats nothing",
+    () =>
+      Effect.gen(function* () {
+        const place = yield* topics("dead-gone", 1)
+        const client = yield* KafkaClient.KafkaClient
+        const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
+        yield* Effect.acquireRelease(
+          Effect.promise(() => admin.connect()),
+          () => Effect.promise(() => admin.disconnect()),
         )
-      yield* until(21)
+        yield* fill(place, [{ key: "k", value: "{" }, ...range(20).map((n) => record(n))])
+        const isStarted = yield* Deferred.make<void>()
+        const running = yield* source(place).pipe(
+          Stream.runForEach(() => Deferred.succeed(isStarted, undefined)),
+          Effect.flip,
+          Effect.fork,
+        )
+        yield* Deferred.await(isStarted)
 
-      yield* Effect.promise(() => admin.deleteTopics({ topics: [place.dead] }))
-      yield* fill(place, [{ key: "k", value: "{" }, ...range(30, 20).map((n) => record(n))])
-      while ((yield* stored).size < 50) yield* Effect.sleep("20 millis")
-      yield* Effect.sleep("1500 millis")
-      assert.strictEqual((yield* Ref.get(seen)).records, 21)
+        yield* Effect.promise(() => admin.deleteTopics({ topics: [place.dead] }))
+        yield* fill(place, [{ key: "k", value: "{" }, ...range(30, 20).map((n) => record(n))])
+        const error = yield* Fiber.join(running)
+        if (error._tag !== "KafkaError") return assert.fail(error.message)
+        assert.strictEqual(error.reason, "UnknownTopic")
+        assert.include(error.message, `${place.dead} until a person has changed something`)
 
-      yield* client.createTopic({ name: place.dead, partitions: 1 })
-      const done = yield* until(52)
-      assert.deepStrictEqual([done.records, done.added, done.deadLettered], [52, 50, 2])
-      assert.strictEqual(repeated(yield* stored), 0)
-      const [letter, ...others] = Chunk.toReadonlyArray(yield* Stream.runCollect(client.read(place.dead)))
-      assert.strictEqual(others.length, 0)
-      assert.strictEqual(
-        Option.getOrThrow(Option.flatMap(Option.fromNullable(letter), DeadLetter.fromRecord)).offset,
-        21n,
-      )
-      yield* Fiber.interrupt(running)
-    }).pipe(Effect.provide(layer())),
+        yield* client.createTopic({ name: place.dead, partitions: 1 })
+        const done = yield* take(31)(source(place))
+        assert.deepStrictEqual([done.added + done.confirmed, done.deadLettered], [30, 1])
+        assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [50, 0])
+        const [letter, ...others] = Chunk.toReadonlyArray(yield* Stream.runCollect(client.read(place.dead)))
+        assert.strictEqual(others.length, 0)
+        assert.strictEqual(
+          Option.getOrThrow(Option.flatMap(Option.fromNullable(letter), DeadLetter.fromRecord)).offset,
+          21n,
+        )
+      }).pipe(Effect.provide(Layer.mergeAll(impatient, quiet, marketo()))),
   )
+
+  for (const [setting, value] of Object.entries({
+    "min.insync.replicas": "2",
+    "cleanup.policy": "compact",
+    "message.timestamp.before.max.ms": "1",
+    "message.timestamp.after.max.ms": "1",
+    "max.message.bytes": "2000",
+  })) {
+    it.scopedLive(`a dead-letter topic with ${setting}=${value} is refused at the start`, () =>
+      Effect.gen(function* () {
+        const client = yield* KafkaClient.KafkaClient
+        const name = unique("odd")
+        yield* client.createTopic({ name, partitions: 1, config: { [setting]: value } })
+        const error = yield* Effect.flip(Stream.runDrain(source({ topic: "any", dead: name })))
+        assert.include(error.message, `the topic ${name} cannot take dead letters: it has ${setting}=${value}`)
+      }).pipe(Effect.provide(layer())),
+    )
+  }
 
   it.scopedLive("a value of 2 MB is a dead letter with its beginning, and the rest goes on", () =>
     Effect.gen(function* () {

@@ -1,10 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { CustomActivities, MarketoError } from "@effect-marketo/core"
+import { CustomActivities, type CustomActivity, MarketoError } from "@effect-marketo/core"
 import { KafkaClient, KafkaError, type KafkaRecord, type PartitionBatch, Partitioner } from "@effect-marketo/kafka"
 import { Simulator } from "@effect-marketo/simulator"
 import { CustomActivitySource, DeadLetter, type Progress, Redrive } from "@effect-marketo/source-kafka"
 import {
-  Cause,
   Chunk,
   Clock,
   DateTime,
@@ -32,6 +31,7 @@ import {
   record,
   repeated,
   stored,
+  TYPE,
   take,
   topics,
 } from "./support/kit.js"
@@ -199,22 +199,6 @@ describe("a call", () => {
   )
 })
 
-it.effect("a batch that cannot be read ends the stream, which does not stand still", () =>
-  Effect.gen(function* () {
-    const place = yield* topics("broken", 1)
-    yield* fill(place, [record(1)])
-    const exit = yield* flowing(take(1)(source(place))).pipe(
-      withBatches(() => ({
-        valueAt: () => {
-          throw new Error("broken")
-        },
-      })),
-      Effect.exit,
-    )
-    assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
-  }).pipe(Effect.provide(layer())),
-)
-
 describe("bad input", () => {
   const bad: ReadonlyArray<readonly [string, KafkaRecord.ProducerRecord["value"], string, string]> = [
     ["not JSON", "{", "undecodable", "record: must be JSON"],
@@ -342,6 +326,70 @@ describe("bad input", () => {
         }).pipe(Effect.provide(layer())),
     )
   }
+
+  it.effect("a value that cannot even be had is a dead letter, and the rest goes on", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("broken", 1)
+      yield* fill(
+        place,
+        range(3).map((n) => ({ ...record(n), key: "k" })),
+      )
+      const done = yield* flowing(take(3)(source(place))).pipe(
+        withBatches(({ valueAt }) => ({
+          valueAt: (index) => {
+            if (index === 1) throw new RangeError("broken")
+            return valueAt(index)
+          },
+        })),
+      )
+      assert.deepStrictEqual([done.added, done.deadLettered], [2, 1])
+      const [letter] = yield* letters(place.dead)
+      assert.deepStrictEqual([letter?.offset, letter?.codes], [1n, ["undecodable"]])
+      assert.strictEqual(letter && headerOf(letter.record, DeadLetter.headers.exception), "RangeError")
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("what a decoder gives and cannot be sent is a dead letter, whatever it is", () =>
+    Effect.gen(function* () {
+      const place = yield* topics("odd", 1)
+      const good = {
+        leadId: 100_001,
+        activityDate: DateTime.unsafeMake("2026-01-20T10:00:00Z"),
+        activityTypeId: TYPE,
+        primaryAttributeValue: "Sea Kayak",
+        attributes: [{ apiName: identity, value: "B-1" }],
+      }
+      const odd: ReadonlyArray<unknown> = [
+        undefined,
+        null,
+        7,
+        {},
+        { ...good, attributes: undefined },
+        { ...good, attributes: [null] },
+        { ...good, attributes: [{ apiName: "a", value: { toString: 1 } }] },
+        { ...good, activityDate: "2026-01-20T10:00:00Z" },
+        Object.defineProperty({ ...good }, "leadId", {
+          get: () => {
+            throw new Error("no")
+          },
+        }),
+        good,
+      ]
+      yield* fill(
+        place,
+        range(odd.length).map((n) => ({ key: "k", value: String(n) })),
+      )
+      const done = yield* flowing(
+        take(odd.length)(
+          source(place, {
+            decode: ({ value }) =>
+              Effect.succeed(odd[Number(Buffer.from(Option.getOrThrow(value)))] as CustomActivity.CustomActivity),
+          }),
+        ),
+      )
+      assert.deepStrictEqual([done.added, done.deadLettered], [1, odd.length - 1])
+    }).pipe(Effect.provide(layer())),
+  )
 
   it.effect("what a decoder throws is about its record too", () =>
     Effect.gen(function* () {
@@ -1010,39 +1058,134 @@ describe("dead letters", () => {
     }).pipe(Effect.provide(layer())),
   )
 
-  it.effect("while they cannot be written offsets stand still, and it goes on when they can", () =>
-    Effect.gen(function* () {
-      const place = yield* topics("dead-away", 1)
-      yield* fill(place, [
-        ...range(5).map((n) => ({ ...record(n), key: "k" })),
-        { key: "k", value: "{" },
-        ...range(400, 5).map((n) => ({ ...record(n), key: "k" })),
-      ])
-      const client = yield* KafkaClient.KafkaClient
-      let isAway = true
-      const away: KafkaClient.Service = {
-        ...client,
-        producer: (options) =>
-          Effect.map(client.producer(options), (producer) => ({
-            ...producer,
-            send: (to, records) =>
-              isAway
-                ? new KafkaError.KafkaError({ reason: "UnknownTopic", description: `there is no topic ${to.topic}` })
-                : producer.send(to, records),
-          })),
-      }
-      const fiber = yield* Effect.fork(Effect.provideService(take(406)(source(place)), KafkaClient.KafkaClient, away))
-      yield* TestClock.adjust("10 minutes")
-      const feed = yield* Feed.Feed
-      // nothing behind it was begun either
-      assert.deepStrictEqual([feed.committed(0), (yield* stored).size], [5, 299])
-      isAway = false
-      const done = yield* flowing(Fiber.join(fiber))
-      assert.deepStrictEqual([done.added, done.deadLettered], [405, 1])
-      assert.strictEqual((yield* letters(place.dead)).length, 1)
-      assert.strictEqual(repeated(yield* stored), 0)
-    }).pipe(Effect.provide(layer())),
-  )
+  // a broker may say that it does not know a partition that has moved
+  for (const reason of ["Unavailable", "UnknownTopic"] as const) {
+    it.effect(`while they cannot be written (${reason}) offsets stand still, and it goes on when they can`, () =>
+      Effect.gen(function* () {
+        const place = yield* topics("dead-away", 1)
+        yield* fill(place, [
+          ...range(5).map((n) => ({ ...record(n), key: "k" })),
+          { key: "k", value: "{" },
+          ...range(400, 5).map((n) => ({ ...record(n), key: "k" })),
+        ])
+        const client = yield* KafkaClient.KafkaClient
+        let isAway = true
+        const away: KafkaClient.Service = {
+          ...client,
+          producer: (options) =>
+            Effect.map(client.producer(options), (producer) => ({
+              ...producer,
+              send: (to, records) =>
+                isAway
+                  ? new KafkaError.KafkaError({ reason, description: `not now: ${to.topic}` })
+                  : producer.send(to, records),
+            })),
+        }
+        const fiber = yield* Effect.fork(Effect.provideService(take(406)(source(place)), KafkaClient.KafkaClient, away))
+        yield* TestClock.adjust("10 minutes")
+        const feed = yield* Feed.Feed
+        // nothing behind it was begun either
+        assert.deepStrictEqual([feed.committed(0), (yield* stored).size], [5, 299])
+        isAway = false
+        const done = yield* flowing(Fiber.join(fiber))
+        assert.deepStrictEqual([done.added, done.deadLettered], [405, 1])
+        assert.strictEqual((yield* letters(place.dead)).length, 1)
+        assert.strictEqual(repeated(yield* stored), 0)
+      }).pipe(Effect.provide(layer())),
+    )
+  }
+
+  for (const [what, reason] of [
+    ["a topic that is deleted", "UnknownTopic"],
+    ["a missing ACL", "Misconfigured"],
+    ["a record that the topic does not take", "RecordRejected"],
+    ["a limit that is too small for any", "RecordTooLarge"],
+  ] as const) {
+    it.effect(`${what} ends the stream with advice; what is done is committed, and letters are not written twice`, () =>
+      Effect.gen(function* () {
+        const place = yield* topics("dead-refused", 2)
+        const keyOf = (partition: number) =>
+          range(9)
+            .map(String)
+            .find((key) => Partitioner.partition(key, 2) === partition) ?? ""
+        yield* fill(
+          place,
+          [0, 1].flatMap((partition) => [
+            ...range(5, 10 * partition).map((n) => ({ ...record(n), key: keyOf(partition) })),
+            { key: keyOf(partition), value: "{" },
+            ...range(3, 10 * partition + 5).map((n) => ({ ...record(n), key: keyOf(partition) })),
+          ]),
+        )
+        const client = yield* KafkaClient.KafkaClient
+        let isRefused = true
+        const refusing: KafkaClient.Service = {
+          ...client,
+          topic: (name) =>
+            reason === "UnknownTopic" && isRefused && name === place.dead && sent > 0
+              ? Effect.succeedNone
+              : client.topic(name),
+          producer: (options) =>
+            Effect.map(client.producer(options), (producer) => ({
+              ...producer,
+              send: (to, records) => {
+                sent++
+                return isRefused && to.partition === 1
+                  ? Effect.delay(new KafkaError.KafkaError({ reason, description: "refused", code: "NO" }), "1 seconds")
+                  : producer.send(to, records)
+              },
+            })),
+        }
+        let sent = 0
+        const run = (count: number) =>
+          Effect.provideService(
+            flowing(take(count)(source(place, { unknown: { identity, visibilityDelay: 0 } }))),
+            KafkaClient.KafkaClient,
+            refusing,
+          )
+        const error = yield* Effect.flip(run(18))
+        if (error._tag !== "KafkaError") return assert.fail(error.message)
+        assert.deepStrictEqual([error.reason, error.code, error.isRetryable], [reason, "NO", false])
+        assert.include(error.message, `the topic ${place.dead}`)
+        assert.include(error.message, KafkaError.reasons[reason].advice)
+        const feed = yield* Feed.Feed
+        assert.deepStrictEqual([feed.committed(0), feed.committed(1), feed.claimed()], [9, 5, 0])
+        isRefused = false
+        yield* feed.rebalance
+        const done = yield* run(4)
+        assert.deepStrictEqual([done.records, done.deadLettered], [4, 1])
+        assert.strictEqual((yield* letters(place.dead)).length, 2)
+        assert.deepStrictEqual([(yield* stored).size, repeated(yield* stored)], [16, 0])
+      }).pipe(Effect.provide(layer())),
+    )
+  }
+
+  for (const [setting, value, words] of [
+    ["min.insync.replicas", "2", "min.insync.replicas=2"],
+    ["cleanup.policy", "compact,delete", "set cleanup.policy=delete"],
+    ["message.timestamp.after.max.ms", "5", "set message.timestamp.after.max.ms=60000 or more"],
+    ["max.message.bytes", "2000", "set max.message.bytes=10000 or more"],
+  ] as const) {
+    it.effect(`${setting}=${value} is found at the start, unless the settings cannot be read`, () =>
+      Effect.gen(function* () {
+        const place = yield* topics("setting", 1)
+        const client = yield* KafkaClient.KafkaClient
+        const dead = `${place.topic}.odd`
+        yield* client.createTopic({ name: dead, partitions: 1, config: { [setting]: value } })
+        const error = yield* Effect.flip(take(1)(source({ topic: place.topic, dead })))
+        assert.include(error.message, `the topic ${dead} cannot take dead letters: it has ${setting}=${value}`)
+        assert.include(error.message, words)
+        yield* fill(place, [record(1)])
+        const denied: KafkaClient.Service = {
+          ...client,
+          topicConfig: () => new KafkaError.KafkaError({ reason: "Misconfigured", description: "no ACL" }),
+        }
+        const done = yield* flowing(
+          Effect.provideService(take(1)(source({ topic: place.topic, dead })), KafkaClient.KafkaClient, denied),
+        )
+        assert.strictEqual(done.added, 1)
+      }).pipe(Effect.provide(layer())),
+    )
+  }
 
   it.effect("are not written for a partition that is lost", () =>
     Effect.gen(function* () {

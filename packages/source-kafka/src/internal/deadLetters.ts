@@ -5,7 +5,6 @@ import * as KafkaClient from "@effect-marketo/kafka/KafkaClient"
 import * as KafkaError from "@effect-marketo/kafka/KafkaError"
 import type * as KafkaRecord from "@effect-marketo/kafka/KafkaRecord"
 import type * as Producer from "@effect-marketo/kafka/Producer"
-import * as Topic from "@effect-marketo/kafka/Topic"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
@@ -14,6 +13,7 @@ import type * as Scope from "effect/Scope"
 import * as DeadLetter from "../DeadLetter.js"
 import * as Metrics from "../Metrics.js"
 import type { Cause, Entry } from "./batch.js"
+import * as topics from "./topics.js"
 
 /** What is kept of a value, or a key, that is too large. */
 const HEAD_BYTES = 1_000
@@ -83,8 +83,32 @@ const cut = (letter: Letter, maxBytes: number): Letter => {
 }
 
 export interface DeadLetters {
-  /** Tries for as long as it takes. */
-  readonly write: (dead: ReadonlyArray<readonly [Entry, Cause]>) => Effect.Effect<void>
+  /**
+   * Retries for as long as it takes; an entry is done once its dead letter is written. Fails only if Kafka refuses one for good.
+   */
+  readonly write: (dead: ReadonlyArray<readonly [Entry, Cause]>) => Effect.Effect<void, KafkaError.KafkaError>
+}
+
+const refused = (topic: string, { cause, code, description, reason }: KafkaError.KafkaError): KafkaError.KafkaError =>
+  new KafkaError.KafkaError({
+    reason,
+    description: `no dead letter can be written to the topic ${topic} until a person has changed something: ${description}. What to do: ${KafkaError.reasons[reason].advice}; then start again`,
+    code,
+    cause,
+  })
+
+const gone = (topic: string, partition: number, cause: KafkaError.KafkaError): KafkaError.KafkaError =>
+  new KafkaError.KafkaError({
+    reason: "UnknownTopic",
+    description: `there is no partition ${partition} of the topic ${topic} any more`,
+    code: cause.code,
+    cause,
+  })
+
+/** A send that failed, and whether another attempt may succeed. */
+interface Failed {
+  readonly error: KafkaError.KafkaError
+  readonly mayPass: boolean
 }
 
 /** The topic has to be there. */
@@ -95,64 +119,93 @@ export const make = (
 ): Effect.Effect<DeadLetters, KafkaError.KafkaError, KafkaClient.KafkaClient | Scope.Scope> =>
   Effect.gen(function* () {
     const client = yield* KafkaClient.KafkaClient
-    const found = yield* client.topic(topic)
-    if (Option.isNone(found)) {
-      return yield* new KafkaError.KafkaError({
-        reason: "UnknownTopic",
-        description: `there is no topic ${topic} for dead letters: create it before the source starts, with one partition or as many as you like`,
-      })
-    }
-    const { partitions } = found.value
-    const limit = client.topicConfig(topic).pipe(
-      Effect.map((config) => Number(config["max.message.bytes"] ?? Topic.defaultMaxMessageBytes)),
-      Effect.orElseSucceed(() => Topic.defaultMaxMessageBytes), // it takes an ACL of its own
-    )
+    const found = yield* topics.find(topic, "dead letters")
+    const { partitions } = found
+    let { maxBytes } = found
     const retries = Metric.tagged(Metrics.deadLetterRetries, "topic", topic)
-    let maxBytes = yield* limit
+
+    const limit = client.topicConfig(topic).pipe(
+      Effect.map(topics.maxBytesOf),
+      Effect.orElseSucceed(() => maxBytes), // it takes an ACL of its own
+    )
+
     /** Somebody has lowered the limit. One of several sends that were cut to it finds out. */
     const lower = (tried: number) =>
-      Effect.map(limit, (bytes) => {
-        if (maxBytes === tried) maxBytes = bytes < tried ? bytes : Math.max(2 * HEAD_BYTES, tried / 2)
+      Effect.tap(limit, (bytes) => {
+        if (maxBytes === tried) maxBytes = bytes < tried ? bytes : Math.max(topics.MIN_LETTER_BYTES, tried / 2)
       })
+
+    /** A broker may not know a partition for a moment after it has moved. */
+    const exists = (partition: number) =>
+      client.topic(topic).pipe(
+        Effect.map(Option.exists((found) => partition < found.partitions)),
+        Effect.orElseSucceed(() => true),
+      )
+
+    const look = (error: KafkaError.KafkaError, partition: number, tried: number): Effect.Effect<Failed> => {
+      switch (error.reason) {
+        case "RecordTooLarge":
+          return Effect.as(lower(tried), { error, mayPass: tried > topics.MIN_LETTER_BYTES })
+        case "UnknownTopic":
+        case "OutcomeUnknown": // a client that retries by itself ends with this when a topic is gone
+          return Effect.map(exists(partition), (mayPass) => ({
+            error: mayPass ? error : gone(topic, partition, error),
+            mayPass,
+          }))
+        default:
+          return Effect.succeed({ error, mayPass: error.isRetryable })
+      }
+    }
+
     const producer: Producer.Producer = yield* client.producer()
 
-    const send = (partition: number, letters: ReadonlyArray<Letter>): Effect.Effect<void> => {
+    const send = (partition: number, letters: ReadonlyArray<Letter>): Effect.Effect<void, KafkaError.KafkaError> => {
       let tried = maxBytes
+      const sayRetry = (error: KafkaError.KafkaError) =>
+        Effect.zipRight(
+          Metric.increment(retries),
+          Effect.annotateLogs(
+            Effect.logWarning("cannot write dead letters, retrying; offsets do not advance until this succeeds"),
+            { topic, records: letters.length, error: error.message },
+          ),
+        )
       return Effect.suspend(() => {
         tried = maxBytes
         const [first, ...rest] = letters.map((letter) => cut(letter, tried))
         return first === undefined ? Effect.void : producer.send({ topic, partition }, [first, ...rest])
       }).pipe(
-        Effect.tapError((error) =>
-          Effect.all([
-            error.reason === "RecordTooLarge" ? lower(tried) : Effect.void,
-            Metric.increment(retries),
-            Effect.annotateLogs(
-              Effect.logWarning("dead letters cannot be written, trying again; offsets stand still until then"),
-              { topic, records: letters.length, error: error.message },
-            ),
-          ]),
-        ),
-        Effect.retry(again),
+        Effect.catchAll((error) => Effect.flip(look(error, partition, tried))),
+        Effect.tapError(({ error, mayPass }) => (mayPass ? sayRetry(error) : Effect.void)),
+        Effect.retry({ schedule: again, while: ({ mayPass }) => mayPass }),
+        Effect.mapError(({ error }) => refused(topic, error)),
         Effect.asVoid,
-        Effect.orDie, // the schedule does not end
       )
     }
 
     return {
       write: (dead) => {
-        const byPartition = new Map<number, Array<Letter>>()
-        for (const [entry, cause] of dead) {
+        const byPartition = new Map<number, Array<readonly [Entry, Cause]>>()
+        for (const one of dead) {
           // one partition of the source stays in one partition here, in its order
-          const partition = entry.record.partition % partitions
-          const letters = byPartition.get(partition) ?? []
-          letters.push(letterOf(entry, cause, source))
-          byPartition.set(partition, letters)
+          const partition = one[0].record.partition % partitions
+          const some = byPartition.get(partition) ?? []
+          some.push(one)
+          byPartition.set(partition, some)
         }
-        return Effect.forEach([...byPartition], ([partition, letters]) => send(partition, letters), {
-          concurrency: 4,
-          discard: true,
-        })
+        return Effect.forEach(
+          byPartition,
+          ([partition, some]) =>
+            Effect.map(
+              send(
+                partition,
+                some.map(([entry, cause]) => letterOf(entry, cause, source)),
+              ),
+              () => {
+                for (const [entry] of some) entry.isDone = true
+              },
+            ),
+          { concurrency: 4, discard: true },
+        )
       },
     }
   })

@@ -14,19 +14,26 @@ export type Decode<E, R> = (record: KafkaRecord.ConsumerRecord) => Effect.Effect
 
 /** Headers are for people; a longer text helps nobody. */
 const MAX_MESSAGE = 1_000
+const MAX_NAME = 200
 
-type Decoded = Either.Either<CustomActivity.CustomActivity, Pick<Cause, "exception" | "message">>
+type Decoded = Either.Either<CustomActivity.CustomActivity, unknown>
 
-const tombstone: Decoded = Either.left({ exception: "Tombstone", message: "the record has no value" })
+const tombstone = { name: "Tombstone", message: "the record has no value" }
 
 const fromValue = (value: Uint8Array | null): Decoded =>
-  value === null ? tombstone : Either.mapLeft(CustomActivity.fromBytes(value), causeOf)
+  value === null ? Either.left(tombstone) : CustomActivity.fromBytes(value)
+
+/** What a decoder gives may have no JSON, whatever its type says. */
+const checked = (activity: CustomActivity.CustomActivity): Decoded =>
+  activity instanceof CustomActivity.Encoded
+    ? Either.right(activity)
+    : Either.map(CustomActivity.toJson(activity), () => activity)
 
 const causeOf = (error: unknown): Pick<Cause, "exception" | "message"> => {
   try {
     const { _tag, message, name } = Object(error) as MarketoError.MarketoInvalidRequest
     return {
-      exception: String(_tag ?? name ?? "Error"),
+      exception: String(_tag ?? name ?? "Error").slice(0, MAX_NAME),
       message: String(message ?? error).slice(0, MAX_MESSAGE),
     }
   } catch {
@@ -34,13 +41,24 @@ const causeOf = (error: unknown): Pick<Cause, "exception" | "message"> => {
   }
 }
 
-const entryOf = (batch: PartitionBatch, index: number, decoded: Decoded): Entry =>
-  Either.isRight(decoded)
+/** Whatever one record makes throw is that record's dead letter. */
+const caught = (decode: () => Decoded): Decoded => {
+  try {
+    return decode()
+  } catch (error) {
+    return Either.left(error)
+  }
+}
+
+const entryOf = (batch: PartitionBatch, index: number, decode: () => Decoded): Entry => {
+  const decoded = caught(decode)
+  return Either.isRight(decoded)
     ? new Entry(batch, index, decoded.right, undefined)
     : new Entry(batch, index, undefined, {
         _tag: "Dead",
-        cause: { stage: "VALUE_CONVERTER", code: "undecodable", mayBeStored: false, ...decoded.left },
+        cause: { stage: "VALUE_CONVERTER", code: "undecodable", mayBeStored: false, ...causeOf(decoded.left) },
       })
+}
 
 /** Nothing is known of the records of a batch that could not be read: they have one dead letter, at the offset of the last. */
 const unreadable = (batch: PartitionBatch, index: number): Entry | undefined => {
@@ -67,7 +85,7 @@ export const make =
       ? Effect.sync(() =>
           Array.makeBy(
             until - from,
-            (n) => unreadable(batch, from + n) ?? entryOf(batch, from + n, fromValue(batch.valueAt(from + n))),
+            (n) => unreadable(batch, from + n) ?? entryOf(batch, from + n, () => fromValue(batch.valueAt(from + n))),
           ),
         )
       : Effect.forEach(
@@ -79,7 +97,7 @@ export const make =
               // a bug that one record brings out would end every run
               Effect.catchAllDefect((defect): Effect.Effect<never, unknown> => Effect.fail(defect)),
               Effect.either,
-              Effect.map((decoded) => entryOf(batch, index, Either.mapLeft(decoded, causeOf))),
+              Effect.map((decoded) => entryOf(batch, index, () => Either.flatMap(decoded, checked))),
             )
           },
           { concurrency: "unbounded", batching: true },

@@ -25,7 +25,13 @@ interface Waiting {
 }
 
 /** Bytes of a record in a call, about: the value of a record is its JSON, unless the user decodes something else. */
-const sizeOf = (batch: PartitionBatch, index: number): number => (batch.valueAt(index)?.length ?? 0) + 1
+const sizeOf = (batch: PartitionBatch, index: number): number => {
+  try {
+    return (batch.valueAt(index)?.length ?? 0) + 1
+  } catch {
+    return 1 // decoding makes it a dead letter
+  }
+}
 
 const left = ({ batch, next }: Waiting): number => batch.length - next
 

@@ -15,6 +15,7 @@
 import type * as CustomActivities from "@effect-marketo/core/CustomActivities"
 import type * as CustomActivity from "@effect-marketo/core/CustomActivity"
 import type * as MarketoError from "@effect-marketo/core/MarketoError"
+import type * as KafkaError from "@effect-marketo/kafka/KafkaError"
 import * as EffectCause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
@@ -58,7 +59,7 @@ export interface Settings<R> {
   readonly report: (progress: Progress) => Effect.Effect<void>
 }
 
-export type WorkError = MarketoError.MarketoError | SourceError
+export type WorkError = MarketoError.MarketoError | KafkaError.KafkaError | SourceError
 
 export interface Work<R> {
   readonly run: Effect.Effect<void, WorkError, R>
@@ -481,7 +482,6 @@ export const make = <R>(settings: Settings<R>, slices: ReadonlyArray<Slice>, lan
           Effect.zipRight(Effect.delay(lane.leave, LETTERS), Effect.never),
         )
       }
-      for (const entry of letters) entry.isDone = true
     })
 
   /** Those that keep something stored from being committed. */
