@@ -49,7 +49,10 @@ describeWithOwnKafka("a partition without a leader", () => {
             yield* transactional.transaction((transaction) => send(transaction, healthy, ["c"]))
             for (const partition of partitions.filter((each) => !lost.includes(each)))
               yield* send(producer, spread, ["d"], partition)
-            assert.deepStrictEqual(yield* client.topic(spread), Option.some({ name: spread, partitions: 6 }))
+            assert.deepStrictEqual(
+              yield* client.topic(spread),
+              Option.some({ name: spread, partitions: 6, replicas: 1 }),
+            )
             assert.isFalse(yield* client.createTopic({ name: spread }))
           }),
         )
