@@ -15,7 +15,7 @@
  * @since 0.1.0
  */
 import * as Layer from "effect/Layer"
-import * as memory from "./internal/memory.js"
+import * as cluster from "./internal/memory/cluster.js"
 import { KafkaClient } from "./KafkaClient.js"
 
 /**
@@ -26,4 +26,4 @@ import { KafkaClient } from "./KafkaClient.js"
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<KafkaClient> = Layer.sync(KafkaClient, memory.make)
+export const layer: Layer.Layer<KafkaClient> = Layer.sync(KafkaClient, cluster.make)

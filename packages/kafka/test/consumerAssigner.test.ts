@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { deal } from "../src/internal/kafkajs/consumerAssigner.js"
+import { deal } from "../src/internal/deal.js"
 
 const dealt = (topicsOf: Readonly<Record<string, ReadonlyArray<string>>>, counts: Readonly<Record<string, number>>) =>
   Object.fromEntries(

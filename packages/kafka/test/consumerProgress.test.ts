@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import * as Progress from "../src/internal/kafkajs/consumerProgress.js"
+import * as Progress from "../src/internal/consumerProgress.js"
 
 const steps = FastCheck.array(
   FastCheck.record({

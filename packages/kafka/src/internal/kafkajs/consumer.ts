@@ -2,14 +2,14 @@
  * A consumer group's partitions as a stream: member after member, for as long as the stream runs.
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import type { ConsumerOptions, Service } from "../../KafkaClient.js"
+import type { Service } from "../../KafkaClient.js"
 import { KafkaError } from "../../KafkaError.js"
 import type { PartitionBatch } from "../../PartitionBatch.js"
+import { checkOptions } from "../consumerOptions.js"
 import * as Inbox from "../inbox.js"
 import type { Connection } from "./connection.js"
 import * as Member from "./consumerMember.js"
@@ -20,35 +20,6 @@ const defaultRestart = Schedule.exponential("100 millis").pipe(
   Schedule.jittered,
   Schedule.resetAfter("1 minute"),
 )
-
-const refuse = (options: ConsumerOptions, problem: string) =>
-  new KafkaError({
-    reason: "Misconfigured",
-    description: `cannot consume topic "${options.topic}" as group "${options.groupId}": ${problem}`,
-  })
-
-const checkOptions = (options: ConsumerOptions): Effect.Effect<Omit<Member.Settings, "partitions">, KafkaError> => {
-  const { from = "earliest", groupId, onGap = "continue", topic } = options
-  const sessionTimeout = Duration.decode(options.sessionTimeout ?? "30 seconds")
-  const heartbeatInterval = Duration.decode(options.heartbeatInterval ?? "3 seconds")
-  const rebalanceTimeout = Duration.decode(options.rebalanceTimeout ?? "150 seconds")
-  const isWait = (duration: Duration.Duration) => Duration.isFinite(duration) && Duration.toMillis(duration) >= 1
-  const problem =
-    topic.trim() === ""
-      ? "the topic has no name"
-      : groupId.trim() === ""
-        ? "the group has no name"
-        : ![sessionTimeout, heartbeatInterval, rebalanceTimeout].every(isWait)
-          ? "each of its times has to be a positive, finite duration"
-          : Duration.greaterThan(Duration.times(heartbeatInterval, 3), sessionTimeout)
-            ? `a session of ${Duration.format(sessionTimeout)} is too short for heartbeats every ${Duration.format(heartbeatInterval)}: it has to last for three of them`
-            : Duration.lessThan(rebalanceTimeout, sessionTimeout)
-              ? `rebalanceTimeout (${Duration.format(rebalanceTimeout)}) is shorter than sessionTimeout (${Duration.format(sessionTimeout)})`
-              : undefined
-  return problem === undefined
-    ? Effect.succeed({ topic, groupId, from, onGap, sessionTimeout, heartbeatInterval, rebalanceTimeout })
-    : refuse(options, problem)
-}
 
 export const make =
   (connection: Connection, { topic }: Pick<Service, "topic">): Service["consume"] =>

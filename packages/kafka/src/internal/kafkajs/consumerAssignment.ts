@@ -17,11 +17,12 @@ import * as Option from "effect/Option"
 import type { Batch, EachBatchPayload } from "kafkajs"
 import type { KafkaError } from "../../KafkaError.js"
 import type { PartitionBatch } from "../../PartitionBatch.js"
-import * as ConsumerBatch from "./consumerBatch.js"
+import * as ConsumerBatch from "../consumerBatch.js"
+import * as Progress from "../consumerProgress.js"
 import * as Commit from "./consumerCommit.js"
 import * as Heartbeat from "./consumerHeartbeat.js"
 import { type Membership, movedOn } from "./consumerMembership.js"
-import * as Progress from "./consumerProgress.js"
+import * as ConsumerRead from "./consumerRead.js"
 import * as Signal from "./signal.js"
 
 export interface Settings {
@@ -181,7 +182,7 @@ export const make = (settings: Settings): Effect.Effect<Assignment> =>
         )
       if (held.size === 0) heartbeat.restart()
       held.set(partition, progress)
-      settings.offer(ConsumerBatch.make({ batch, progress, first: !wasClean, commit: commitAt }))
+      settings.offer(ConsumerBatch.make({ ...ConsumerRead.make(batch), progress, first: !wasClean, commit: commitAt }))
     }
 
     /** A fetch that was under way while kafkajs joined may bring what another member owns by now. */

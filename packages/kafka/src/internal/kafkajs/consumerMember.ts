@@ -11,6 +11,7 @@ import * as Schedule from "effect/Schedule"
 import type { Broker, Cluster, Consumer, ConsumerCommitOffsetsEvent, ConsumerHeartbeatEvent } from "kafkajs"
 import { KafkaError } from "../../KafkaError.js"
 import type { PartitionBatch } from "../../PartitionBatch.js"
+import type { ConsumerSettings } from "../consumerOptions.js"
 import type { Connection } from "./connection.js"
 import * as Assigner from "./consumerAssigner.js"
 import * as Assignment from "./consumerAssignment.js"
@@ -20,14 +21,7 @@ import * as Gate from "./consumerGate.js"
 import * as Membership from "./consumerMembership.js"
 import { toKafkaError } from "./errors.js"
 
-export interface Settings {
-  readonly topic: string
-  readonly groupId: string
-  readonly from: "earliest" | "latest"
-  readonly onGap: "continue" | "fail"
-  readonly sessionTimeout: Duration.Duration
-  readonly heartbeatInterval: Duration.Duration
-  readonly rebalanceTimeout: Duration.Duration
+export interface Settings extends ConsumerSettings {
   /** Of the topic. */
   readonly partitions: number
 }

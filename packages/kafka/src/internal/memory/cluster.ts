@@ -1,7 +1,5 @@
 /**
- * Topics and transactions in memory, with what a reader may see of them.
- *
- * @since 0.1.0
+ * Topics, transactions and consumer groups in memory.
  */
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
@@ -10,34 +8,17 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { Service, TransactionalProducerOptions } from "../KafkaClient.js"
-import { KafkaError } from "../KafkaError.js"
-import type { ConsumerRecord, ProducerRecord, TopicPartition } from "../KafkaRecord.js"
-import type { Producer } from "../Producer.js"
-import { defaultMaxMessageBytes, type TopicConfig } from "../Topic.js"
-import * as byKey from "./byKey.js"
-import { fromList, toList } from "./headers.js"
-import { sizeOf } from "./recordSize.js"
-import * as transactions from "./transactions.js"
-
-interface Transaction {
-  state: "open" | "committed" | "aborted"
-  readonly partitions: Set<Partition>
-  /** When the broker aborts it, in milliseconds. Counts from the first send. */
-  expiresAt: number
-}
-
-interface Entry {
-  /** Undefined is the mark that a transaction leaves where it ends; it takes an offset, as in Kafka. */
-  readonly record: ConsumerRecord | undefined
-  readonly transaction: Transaction | undefined
-}
-
-interface Partition extends TopicPartition {
-  readonly entries: Array<Entry>
-  /** Offset of the first entry that is left. */
-  start: number
-}
+import type { Service, TransactionalProducerOptions } from "../../KafkaClient.js"
+import { KafkaError } from "../../KafkaError.js"
+import type { ProducerRecord, TopicPartition } from "../../KafkaRecord.js"
+import type { Producer } from "../../Producer.js"
+import { defaultMaxMessageBytes, type TopicConfig } from "../../Topic.js"
+import * as byKey from "../byKey.js"
+import { sizeOf } from "../recordSize.js"
+import * as transactions from "../transactions.js"
+import * as Consumer from "./consumer.js"
+import * as Group from "./group.js"
+import { consumed, end, endOf, isOver, type Partition, read, stableEnd, type Transaction } from "./log.js"
 
 interface Topic {
   readonly partitions: ReadonlyArray<Partition>
@@ -50,55 +31,25 @@ interface Owner {
   readonly transaction: Transaction | undefined
 }
 
-const encoder = new TextEncoder()
-const bytes = (text: string | Uint8Array): Uint8Array => (typeof text === "string" ? encoder.encode(text) : text)
-
-const consumed = (
-  { topic, partition }: TopicPartition,
-  offset: number,
-  now: DateTime.Utc,
-  record: ProducerRecord,
-): ConsumerRecord => ({
-  topic,
-  partition,
-  offset: BigInt(offset),
-  timestamp: record.timestamp ?? now,
-  key: Option.map(Option.fromNullable(record.key), bytes),
-  value: Option.map(Option.fromNullable(record.value), bytes),
-  headers: fromList(
-    toList(record.headers ?? {}).map(([name, value]) => [name, value === null ? null : bytes(value)] as const),
-  ),
-})
-
-const endOf = (partition: Partition): number => partition.start + partition.entries.length
-
-const end = (transaction: Transaction, state: "committed" | "aborted"): void => {
-  transaction.state = state
-  for (const { entries } of transaction.partitions) entries.push({ record: undefined, transaction: undefined })
-}
-
-const isOver = (transaction: Transaction, now: number): boolean =>
-  transaction.partitions.size > 0 && now > transaction.expiresAt
-
-/** How many entries are stable: those before the first record of an open transaction. */
-const stable = ({ entries }: Partition): number => {
-  const open = entries.findIndex(({ transaction }) => transaction?.state === "open")
-  return open < 0 ? entries.length : open
-}
-
-const committed = (partition: Partition): ReadonlyArray<ConsumerRecord> =>
-  partition.entries
-    .slice(0, stable(partition))
-    .flatMap(({ record, transaction }) => (record === undefined || transaction?.state === "aborted" ? [] : [record]))
-
 export const make = (): Service => {
   const topics = new Map<string, Topic>()
   const owners = new Map<string, Owner>()
+  const groups = new Map<string, Group.Group>()
+
+  /** There may be more to read. */
+  const wakeReaders = () => {
+    for (const group of groups.values()) Group.wake(group)
+  }
+
+  const endTransaction = (transaction: Transaction, state: "committed" | "aborted"): void => {
+    end(transaction, state)
+    wakeReaders()
+  }
 
   /** As the broker does from time to time. */
   const abortExpired = (now: number): void => {
     for (const { transaction } of owners.values())
-      if (transaction?.state === "open" && isOver(transaction, now)) end(transaction, "aborted")
+      if (transaction?.state === "open" && isOver(transaction, now)) endTransaction(transaction, "aborted")
   }
 
   /** One request: what it looks at does not change before it has done its work, as nothing comes between. */
@@ -143,6 +94,7 @@ export const make = (): Service => {
     for (const record of records) {
       partition.entries.push({ record: consumed(to, endOf(partition), written, record), transaction })
     }
+    wakeReaders()
     return BigInt(endOf(partition) - 1)
   }
 
@@ -151,6 +103,12 @@ export const make = (): Service => {
       const topic = topicOf(name)
       return topic instanceof KafkaError ? topic : topic.partitions.length
     })
+
+  const groupOf = (groupId: string): Group.Group => {
+    const group = groups.get(groupId) ?? Group.make()
+    groups.set(groupId, group)
+    return group
+  }
 
   const producer: Producer = byKey.make(
     (to, records) => request((now) => append(to, records, undefined, now)),
@@ -163,7 +121,7 @@ export const make = (): Service => {
   }: TransactionalProducerOptions) =>
     Effect.suspend(() => {
       const before = owners.get(transactionalId)
-      if (before?.transaction?.state === "open") end(before.transaction, "aborted")
+      if (before?.transaction?.state === "open") endTransaction(before.transaction, "aborted")
       const epoch = (before?.epoch ?? -1) + 1
       const timeout = Duration.toMillis(transactionTimeout)
       owners.set(transactionalId, { epoch, transaction: undefined })
@@ -189,7 +147,7 @@ export const make = (): Service => {
         Effect.sync((): transactions.Transaction => {
           const transaction: Transaction = { state: "open", partitions: new Set(), expiresAt: 0 }
           const endAs = (state: "committed" | "aborted") =>
-            request(() => refusal(transaction) ?? end(transaction, state))
+            request(() => refusal(transaction) ?? endTransaction(transaction, state))
           const send: Producer["send"] = (to, records) =>
             request((now) => {
               const refused = refusal(transaction)
@@ -212,20 +170,14 @@ export const make = (): Service => {
   return {
     producer: () => Effect.succeed(producer),
     transactionalProducer,
-    consume: () =>
-      Stream.fail(
-        new KafkaError({
-          reason: "Misconfigured",
-          description: "MemoryClient has no consumer groups: use a broker, as KafkajsClient.layer does",
-        }),
-      ),
+    consume: Consumer.make({ request, partitionsOf, partitionOf, groupOf }),
     read: (topic, partition) =>
       Stream.unwrap(
         request(() => {
           const found = partition === undefined ? topicOf(topic) : partitionOf({ topic, partition })
           if (found instanceof KafkaError) return found
           const partitions = "partitions" in found ? found.partitions : [found]
-          return Stream.fromChunk(Chunk.fromIterable(partitions.flatMap(committed)))
+          return Stream.fromChunk(Chunk.fromIterable(partitions.flatMap((each) => read(each, each.start).records)))
         }),
       ),
     topic: (name) =>
@@ -260,9 +212,10 @@ export const make = (): Service => {
       request(() => {
         const topic = topicOf(name)
         if (topic instanceof KafkaError) return topic
-        return new Map(topic.partitions.map((each) => [each.partition, BigInt(each.start + stable(each))]))
+        return new Map(topic.partitions.map((each) => [each.partition, BigInt(stableEnd(each))]))
       }),
-    committedOffsets: (_, name) => Effect.map(partitionsOf(name), () => new Map()),
+    committedOffsets: (groupId, name) =>
+      Effect.map(partitionsOf(name), () => new Map(groups.get(groupId)?.committed.get(name))),
     deleteRecords: (of, offset) =>
       request(() => {
         const partition = partitionOf(of)
