@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { KafkaClient, KafkajsClient, type PartitionBatch } from "@effect-marketo/kafka"
+import { KafkajsClient, type PartitionBatch } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Deferred, Effect } from "effect"
 import { fill, Ledger, member, quick, unique, until, workThrough } from "./consumerKit.js"
 
 describeWithKafka("the batches of a member", (brokers) => {
@@ -39,37 +39,6 @@ describeWithKafka("the batches of a member", (brokers) => {
         assert.isBelow(last - middle, 5 * (middle - first))
         assert.isTrue(yield* batch.commit(1))
         yield* batch.release
-      }).pipe(Effect.provide(layer)),
-    )
-
-    it.scopedLive("a slow reader is given no batch that was lost before it came to it", () =>
-      Effect.gen(function* () {
-        const topic = unique("slow")
-        const partitions = 8
-        yield* fill(topic, partitions, 800)
-        const options = { topic, groupId: topic, ...quick }
-        const kafka = yield* KafkaClient.KafkaClient
-        const isSlow = yield* Deferred.make<void>()
-        const given: Array<{ readonly isLost: boolean; readonly partition: number }> = []
-        yield* kafka.consume(options).pipe(
-          Stream.runForEach((batch) =>
-            Effect.map(given.length === 0 ? Deferred.await(isSlow) : Effect.void, () =>
-              given.push({ isLost: !batch.claim(0), partition: batch.partition }),
-            ),
-          ),
-          Effect.forkScoped,
-        )
-        for (let guest = 0; guest < 8; guest++) {
-          const joined = yield* Deferred.make<void>()
-          const visiting = yield* Effect.fork(member(options, () => Effect.asVoid(Deferred.succeed(joined, undefined))))
-          yield* Deferred.await(joined)
-          yield* Fiber.interrupt(visiting)
-        }
-        yield* Deferred.succeed(isSlow, undefined)
-        yield* until(() => new Set(given.map(({ partition }) => partition)).size === partitions)
-        yield* until(() => given.filter(({ isLost }) => !isLost).length >= partitions)
-        // the one that it was busy with all the time, and perhaps those of a rebalance that goes on
-        assert.isAtMost(given.filter(({ isLost }) => isLost).length, 1 + partitions)
       }).pipe(Effect.provide(layer)),
     )
   })

@@ -1,8 +1,22 @@
 /** What consuming is for every `KafkaClient`, in memory and over a broker. */
 import { assert, describe, it } from "@effect/vitest"
 import { Consumer, KafkaClient, type KafkaError, type KafkaRecord, type PartitionBatch } from "@effect-marketo/kafka"
-import { Chunk, Deferred, Effect, Fiber, type Layer, Option, type Scope, Stream } from "effect"
-import { fill, Ledger, member, quick, unique, until, workThrough } from "./consumerKit.js"
+import { Chunk, Deferred, Duration, Effect, Fiber, type Layer, Option, type Scope, Stream } from "effect"
+import {
+  beginning,
+  errorsTo,
+  fill,
+  gapsOf,
+  Ledger,
+  type Line,
+  member,
+  next,
+  quick,
+  reading,
+  unique,
+  until,
+  workThrough,
+} from "./consumerKit.js"
 
 const numbers = (records: Iterable<KafkaRecord.ConsumerRecord>) => Array.from(records, ({ offset }) => Number(offset))
 
@@ -19,6 +33,20 @@ const withBatch = <E, R>(
   Effect.flatMap(KafkaClient.KafkaClient, (kafka) =>
     kafka.consume(options).pipe(Stream.take(1), Stream.runForEach(work)),
   )
+
+/** A group that has committed the first `count` records of a partition. */
+const commitFirst = (options: KafkaClient.ConsumerOptions, count: number) =>
+  Effect.flatMap(KafkaClient.KafkaClient, (kafka) =>
+    kafka.consume(options).pipe(
+      Stream.take(1),
+      Stream.runForEach((batch) => {
+        batch.claim(count)
+        return batch.commit(count)
+      }),
+    ),
+  )
+
+const all = (batch: PartitionBatch.PartitionBatch) => Chunk.size(batch.records)
 
 export const consumerContract = (layer: Layer.Layer<KafkaClient.KafkaClient, KafkaError.KafkaError>) => {
   const test = <E>(name: string, effect: Effect.Effect<void, E, KafkaClient.KafkaClient | Scope.Scope>) =>
@@ -225,6 +253,370 @@ export const consumerContract = (layer: Layer.Layer<KafkaClient.KafkaClient, Kaf
         const next = Option.getOrThrow(yield* Stream.runHead(kafka.consume(options)))
         assert.deepStrictEqual(numbers(next.records), range(10, 20))
         assert.isTrue(next.first)
+      }),
+    )
+  })
+
+  describe.concurrent("a member of a group", () => {
+    test(
+      "gives every record once, and goes on where the group has committed",
+      Effect.gen(function* () {
+        const topic = unique("once")
+        yield* fill(topic, 6, 3000)
+        const ledger = new Ledger()
+        const options = { topic, groupId: topic, ...quick }
+        /** Works on that many and a few more. */
+        const enough = (count: number) =>
+          Effect.raceFirst(
+            member(options, (batch) =>
+              workThrough(
+                batch,
+                (records) =>
+                  Effect.suspend(() =>
+                    ledger.size < count ? Effect.sync(() => ledger.add(records)) : Effect.sleep("1 minute"),
+                  ),
+                70,
+              ),
+            ),
+            until(() => ledger.size >= count),
+          )
+        yield* enough(1000)
+        assert.isBelow(ledger.size, 3000)
+        yield* enough(3000)
+        assert.strictEqual(ledger.size, 3000)
+        assert.strictEqual(ledger.repeated, 0)
+      }),
+    )
+
+    test(
+      "gives the next batch of a partition when all of the one before was committed",
+      Effect.gen(function* () {
+        const topic = unique("pressure")
+        // several times what one read may bring
+        yield* Effect.forEach([1, 2, 3, 4, 5, 6], () => fill(topic, 2, 4000, "x".repeat(450)))
+        const kafka = yield* KafkaClient.KafkaClient
+        const given: Array<PartitionBatch.PartitionBatch> = []
+        yield* kafka.consume({ topic, groupId: topic, ...quick }).pipe(
+          Stream.runForEach((batch) => Effect.sync(() => given.push(batch))),
+          Effect.forkScoped,
+        )
+        yield* until(() => given.length === 2)
+        const [one, other] = given as [PartitionBatch.PartitionBatch, PartitionBatch.PartitionBatch]
+        assert.notStrictEqual(one.partition, other.partition)
+        assert.isTrue(one.hasMore)
+        assert.isBelow(all(one), 6_000)
+        assert.strictEqual(one.length, all(one))
+        assert.deepStrictEqual(one.records, Chunk.makeBy(one.length, one.at))
+        one.claim(all(one))
+        yield* one.commit(all(one) - 1)
+        yield* Effect.sleep("700 millis")
+        assert.strictEqual(given.length, 2)
+        yield* one.commit(all(one))
+        other.claim(all(other))
+        yield* other.commit(all(other))
+        yield* until(() => given.length === 4)
+        assert.isFalse(given[2]?.first)
+      }),
+    )
+
+    test(
+      "commits what is in flight in a rebalance, and only that",
+      Effect.gen(function* () {
+        const topic = unique("rebalance")
+        yield* fill(topic, 1, 300)
+        const options = { topic, groupId: topic, ...quick }
+        const held = yield* Deferred.make<PartitionBatch.PartitionBatch>()
+        const ledger = new Ledger()
+        // the first member works on ten records while the second one joins
+        const firstMember = yield* member(options, (batch) =>
+          Effect.gen(function* () {
+            if (yield* Deferred.succeed(held, batch)) assert.isTrue(batch.claim(10))
+            else yield* workThrough(batch, (records) => Effect.sync(() => ledger.add(records)))
+          }),
+        ).pipe(Effect.forkScoped)
+        const batch = yield* Deferred.await(held)
+        assert.isTrue(batch.first)
+        yield* member(options, (given) => workThrough(given, (records) => Effect.sync(() => ledger.add(records)))).pipe(
+          Effect.forkScoped,
+        )
+        yield* until(() => !batch.claim(10))
+        yield* Effect.sleep("1 second")
+        assert.strictEqual(ledger.size, 0)
+        assert.isTrue(yield* batch.commit(10))
+        yield* until(() => ledger.size === 290)
+        assert.isFalse(ledger.times.has("0@9"))
+        assert.strictEqual(ledger.repeated, 0)
+        yield* Fiber.interrupt(firstMember)
+      }),
+    )
+
+    test(
+      "the end of the stream waits for work in flight, and commits it",
+      Effect.gen(function* () {
+        const topic = unique("stop")
+        yield* fill(topic, 1, 300)
+        const options = { topic, groupId: topic, ...quick }
+        const held = yield* Deferred.make<PartitionBatch.PartitionBatch>()
+        const ending = yield* member(options, (batch) => {
+          batch.claim(10)
+          return Effect.asVoid(Deferred.succeed(held, batch))
+        }).pipe(Effect.fork)
+        const batch = yield* Deferred.await(held)
+        const end = yield* Effect.fork(Fiber.interrupt(ending))
+        yield* until(() => !batch.claim(10))
+        yield* Effect.sleep("1 second")
+        assert.isTrue(Option.isNone(yield* Fiber.poll(end)))
+        assert.isTrue(yield* batch.commit(10))
+        yield* Fiber.join(end).pipe(Effect.timeout("15 seconds"))
+        assert.isFalse(yield* batch.commit(20))
+        assert.deepStrictEqual(yield* beginning(options), { first: true, offset: 10n })
+      }),
+    )
+
+    test(
+      "released records are delivered again, and the end does not wait for them",
+      Effect.gen(function* () {
+        const topic = unique("release")
+        yield* fill(topic, 1, 300)
+        const options = { topic, groupId: topic, ...quick }
+
+        const released = yield* Deferred.make<void>()
+        const ending = yield* member(options, (batch) =>
+          Effect.gen(function* () {
+            assert.isTrue(batch.claim(10))
+            yield* batch.release
+            assert.isTrue(batch.claim(20))
+            yield* batch.commit(5)
+            yield* batch.release
+            yield* Deferred.succeed(released, undefined)
+          }),
+        ).pipe(Effect.fork)
+        yield* Effect.raceFirst(Deferred.await(released), Fiber.join(ending))
+        const [took] = yield* Effect.timed(Fiber.interrupt(ending))
+        assert.isBelow(Duration.toMillis(took), 15_000)
+        assert.deepStrictEqual(yield* beginning(options), { first: true, offset: 5n })
+      }),
+    )
+
+    test(
+      "members that come and go lose and repeat nothing",
+      Effect.gen(function* () {
+        const topic = unique("churn")
+        yield* fill(topic, 12, 24_000)
+        const ledger = new Ledger()
+        const options = { topic, groupId: topic, ...quick }
+        const join = member(options, (batch) =>
+          workThrough(batch, (records) =>
+            Effect.zipRight(
+              Effect.sleep(`${20 + Math.floor(Math.random() * 60)} millis`),
+              Effect.sync(() => ledger.add(records)),
+            ),
+          ),
+        ).pipe(Effect.fork)
+        const members = [yield* join, yield* join]
+        while (ledger.size < 24_000) {
+          yield* Effect.sleep("700 millis")
+          if (members.length > 2) yield* Fiber.interruptAll(members.splice(0, 1))
+          else members.push(yield* join)
+        }
+        yield* Fiber.interruptAll(members)
+        assert.strictEqual(ledger.size, 24_000)
+        assert.strictEqual(ledger.repeated, 0)
+      }),
+    )
+
+    test(
+      "that holds a partition keeps no other from being read to its end",
+      Effect.gen(function* () {
+        const topic = unique("held")
+        yield* fill(topic, 4, 400)
+        const ledger = new Ledger()
+        const held = yield* Deferred.make<PartitionBatch.PartitionBatch>()
+        yield* member({ topic, groupId: topic, ...quick }, (batch) =>
+          batch.partition === 2
+            ? Effect.zipRight(
+                Effect.sync(() => assert.isTrue(batch.claim(1))),
+                Deferred.succeed(held, batch),
+              )
+            : workThrough(batch, (records) => Effect.sync(() => ledger.add(records)), 20),
+        ).pipe(Effect.forkScoped)
+        yield* until(() => ledger.size === 300)
+        const producer = yield* Effect.flatMap(KafkaClient.KafkaClient, (kafka) => kafka.producer())
+        yield* producer.send({ topic, partition: 3 }, [{ key: null, value: "late" }])
+        yield* until(() => ledger.times.has("3@100"))
+        yield* Effect.flatMap(Deferred.await(held), ({ release }) => release)
+      }),
+    )
+
+    test(
+      "a slow reader is given no batch that was lost before it came to it",
+      Effect.gen(function* () {
+        const topic = unique("slow")
+        const partitions = 8
+        yield* fill(topic, partitions, 800)
+        const options = { topic, groupId: topic, ...quick }
+        const kafka = yield* KafkaClient.KafkaClient
+        const isSlow = yield* Deferred.make<void>()
+        const given: Array<{ readonly isLost: boolean; readonly partition: number }> = []
+        yield* kafka.consume(options).pipe(
+          Stream.runForEach((batch) =>
+            Effect.map(given.length === 0 ? Deferred.await(isSlow) : Effect.void, () =>
+              given.push({ isLost: !batch.claim(0), partition: batch.partition }),
+            ),
+          ),
+          Effect.forkScoped,
+        )
+        for (let guest = 0; guest < 8; guest++) {
+          const joined = yield* Deferred.make<void>()
+          const visiting = yield* Effect.fork(member(options, () => Effect.asVoid(Deferred.succeed(joined, undefined))))
+          yield* Deferred.await(joined)
+          yield* Fiber.interrupt(visiting)
+        }
+        yield* Deferred.succeed(isSlow, undefined)
+        yield* until(() => new Set(given.map(({ partition }) => partition)).size === partitions)
+        yield* until(() => given.filter(({ isLost }) => !isLost).length >= partitions)
+        // the one that it was busy with all the time, and perhaps those of a rebalance that goes on
+        assert.isAtMost(given.filter(({ isLost }) => isLost).length, 1 + partitions)
+      }),
+    )
+
+    test(
+      "gives each topic to those that have subscribed to it",
+      Effect.gen(function* () {
+        const groupId = unique("shared")
+        const topics = ["constructor", "one", "other"].map((name) => `${groupId}.${name}`)
+        const ledgers = new Map(topics.map((topic) => [topic, new Ledger()]))
+        yield* Effect.forEach(topics, (topic) => fill(topic, 3, 300), { discard: true })
+        yield* Effect.forEach([...topics, ...topics], (topic) =>
+          Effect.forkScoped(reading({ topic, groupId, ...quick }, ledgers.get(topic) as Ledger)),
+        )
+        yield* until(() => [...ledgers.values()].every(({ size }) => size === 300))
+        assert.deepStrictEqual(
+          [...ledgers.values()].map(({ repeated }) => repeated),
+          [0, 0, 0],
+        )
+      }),
+    )
+  })
+
+  describe.concurrent("a gap", () => {
+    test(
+      "counts and logs the offsets that are gone, and goes on with the first that is left",
+      Effect.suspend(() => {
+        const lines: Array<Line> = []
+        return Effect.gen(function* () {
+          const topic = unique("gone")
+          const kafka = yield* KafkaClient.KafkaClient
+          yield* fill(topic, 1, 100)
+          for (const from of ["earliest", "latest"] as const) {
+            const options = { topic, groupId: `${topic}-${from}`, ...quick, from }
+            yield* commitFirst({ ...options, from: "earliest" }, 20)
+          }
+          yield* kafka.deleteRecords({ topic, partition: 0 }, 60n)
+          for (const from of ["earliest", "latest"] as const) {
+            const options = { topic, groupId: `${topic}-${from}`, ...quick, from }
+            lines.length = 0
+            const before = yield* gapsOf(topic)
+            // what the topic still has is not skipped, wherever a new group would begin
+            assert.deepStrictEqual(
+              yield* next(options, false),
+              Array.from({ length: 40 }, (_, i) => 60 + i),
+            )
+            assert.strictEqual((yield* gapsOf(topic)) - before, 40)
+            assert.lengthOf(lines, 1)
+            assert.match(lines[0]?.text ?? "", /^40 offsets from 20 on were removed from partition 0 of topic gone/)
+            assert.deepInclude(lines[0]?.annotations, {
+              topic,
+              partition: 0,
+              offsets: "40",
+              position: "20",
+              next: "60",
+            })
+            // it is said once: the group stands behind the gap now
+            assert.strictEqual((yield* next(options))[0], 60)
+            assert.strictEqual((yield* gapsOf(topic)) - before, 40)
+          }
+        }).pipe(Effect.provide(errorsTo(lines)))
+      }),
+    )
+
+    test(
+      'fails with onGap "fail", again and again, until somebody decides',
+      Effect.gen(function* () {
+        const topic = unique("fail")
+        const kafka = yield* KafkaClient.KafkaClient
+        yield* fill(topic, 1, 100)
+        const options = { topic, groupId: topic, ...quick, onGap: "fail" } as const
+        yield* commitFirst(options, 20)
+        yield* kafka.deleteRecords({ topic, partition: 0 }, 60n)
+        for (let n = 0; n < 2; n++) {
+          const error = yield* Effect.flip(next(options))
+          assert.strictEqual(error.reason, "OffsetOutOfRange")
+          assert.isFalse(error.isRetryable)
+          assert.match(
+            error.message,
+            /40 offsets from 20 on were removed from partition 0.*Set the group's offset to 60/,
+          )
+        }
+        assert.strictEqual((yield* next({ ...options, onGap: "continue" }))[0], 60)
+      }).pipe(Effect.provide(errorsTo([]))),
+    )
+
+    test(
+      "counts what is removed behind the batch that is worked on",
+      Effect.gen(function* () {
+        const topic = unique("behind")
+        const kafka = yield* KafkaClient.KafkaClient
+        // several times what one fetch may bring
+        yield* fill(topic, 1, 5_000, "x".repeat(1_000))
+        const given: Array<PartitionBatch.PartitionBatch> = []
+        yield* kafka.consume({ topic, groupId: topic, ...quick }).pipe(
+          Stream.runForEach((batch) => Effect.sync(() => given.push(batch))),
+          Effect.forkScoped,
+        )
+        yield* until(() => given.length === 1)
+        const [batch] = given as [PartitionBatch.PartitionBatch]
+        yield* kafka.deleteRecords({ topic, partition: 0 }, 4_990n)
+        batch.claim(batch.length)
+        assert.isTrue(yield* batch.commit(batch.length))
+        yield* until(() => given.length === 2)
+        assert.strictEqual(Chunk.headNonEmpty((given[1] as PartitionBatch.PartitionBatch).records).offset, 4_990n)
+        assert.strictEqual(yield* gapsOf(topic), 4_990 - batch.length)
+      }).pipe(Effect.provide(errorsTo([]))),
+    )
+
+    test(
+      "does not count the offsets of transactions",
+      Effect.gen(function* () {
+        const topic = unique("transactions")
+        const kafka = yield* KafkaClient.KafkaClient
+        yield* kafka.createTopic({ name: topic })
+        const producer = yield* kafka.transactionalProducer({ transactionalId: topic })
+        const send = (value: string) =>
+          producer.transaction((transaction) => transaction.send({ topic, partition: 0 }, [{ key: null, value }]))
+        const abort = producer.transaction((transaction) =>
+          Effect.zipRight(
+            transaction.send({ topic, partition: 0 }, [{ key: null, value: "aborted" }]),
+            Effect.fail("aborted" as const),
+          ),
+        )
+        const seen: Array<number> = []
+        yield* kafka.consume({ topic, groupId: topic, ...quick, onGap: "fail" }).pipe(
+          Stream.runForEach((batch) =>
+            workThrough(batch, (records) =>
+              Effect.sync(() => seen.push(...Array.from(records, ({ offset }) => Number(offset)))),
+            ),
+          ),
+          Effect.forkScoped,
+        )
+        for (let n = 1; n <= 3; n++) {
+          yield* Effect.ignore(abort)
+          yield* send("kept")
+          yield* until(() => seen.length === n)
+        }
+        // each transaction takes an offset for its end
+        assert.deepStrictEqual(seen, [2, 6, 10])
+        assert.strictEqual(yield* gapsOf(topic), 0)
       }),
     )
   })

@@ -3,7 +3,7 @@ import { KafkaClient, KafkajsClient } from "@effect-marketo/kafka"
 import { describeWithKafka } from "@effect-marketo/kafka-broker/Suite"
 import { Deferred, Effect, Stream } from "effect"
 import kafkajs from "kafkajs"
-import { fill, Ledger, member, quick, unique, until, workThrough } from "./consumerKit.js"
+import { fill, Ledger, quick, reading, unique, until } from "./consumerKit.js"
 
 /** A member that runs kafkajs without us, until the scope closes; resolves when it has joined. */
 const foreign = (brokers: ReadonlyArray<string>, groupId: string, topic: string, onRecord: () => void) =>
@@ -29,27 +29,7 @@ const foreign = (brokers: ReadonlyArray<string>, groupId: string, topic: string,
 describeWithKafka("a group whose members read different topics", (brokers) => {
   const layer = KafkajsClient.layer({ brokers })
 
-  const reading = (options: KafkaClient.ConsumerOptions, ledger: Ledger) =>
-    member(options, (batch) => workThrough(batch, (records) => Effect.sync(() => ledger.add(records))))
-
   describe.concurrent("consuming", () => {
-    it.scopedLive("gives each topic to those that have subscribed to it", () =>
-      Effect.gen(function* () {
-        const groupId = unique("shared")
-        const topics = ["constructor", "one", "other"].map((name) => `${groupId}.${name}`)
-        const ledgers = new Map(topics.map((topic) => [topic, new Ledger()]))
-        yield* Effect.forEach(topics, (topic) => fill(topic, 3, 300), { discard: true })
-        yield* Effect.forEach([...topics, ...topics], (topic) =>
-          Effect.forkScoped(reading({ topic, groupId, ...quick }, ledgers.get(topic) as Ledger)),
-        )
-        yield* until(() => [...ledgers.values()].every(({ size }) => size === 300))
-        assert.deepStrictEqual(
-          [...ledgers.values()].map(({ repeated }) => repeated),
-          [0, 0, 0],
-        )
-      }).pipe(Effect.provide(layer)),
-    )
-
     it.scopedLive("deals to a member with another client what that has subscribed to", () =>
       Effect.gen(function* () {
         const groupId = unique("guest")

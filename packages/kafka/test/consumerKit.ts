@@ -1,8 +1,8 @@
 /**
  * Members of consumer groups for tests.
  */
-import { KafkaClient, KafkajsClient, type KafkaRecord, type PartitionBatch } from "@effect-marketo/kafka"
-import { Chunk, Effect, Option, Schedule, Stream } from "effect"
+import { KafkaClient, KafkajsClient, type KafkaRecord, Metrics, type PartitionBatch } from "@effect-marketo/kafka"
+import { Chunk, Effect, HashMap, Logger, Metric, Option, Schedule, Stream } from "effect"
 
 export const unique = (name: string) => `${name}-${Math.random().toString(36).slice(2)}`
 
@@ -91,6 +91,10 @@ export const member = (
     kafka.consume(options).pipe(Stream.mapEffect(work, { concurrency: "unbounded", unordered: true }), Stream.runDrain),
   )
 
+/** A member that does nothing but write down what it was given. */
+export const reading = (options: KafkaClient.ConsumerOptions, ledger: Ledger) =>
+  member(options, (batch) => workThrough(batch, (records) => Effect.sync(() => ledger.add(records))))
+
 /** Counts the members that a stream has lost and replaced. The first group of a fresh broker may lose some before it has joined. */
 export class Losses {
   count = 0
@@ -111,4 +115,47 @@ export const until = (condition: () => boolean): Effect.Effect<void> =>
   Effect.repeat(Effect.sleep("20 millis"), { until: condition }).pipe(
     Effect.timeoutFail({ duration: "100 seconds", onTimeout: () => new Error(`waited in vain for ${condition}`) }),
     Effect.orDie,
+  )
+
+export interface Line {
+  readonly text: string
+  readonly annotations: Readonly<Record<string, unknown>>
+}
+
+/** Collects what is logged at level ERROR. */
+export const errorsTo = (lines: Array<Line>) =>
+  Logger.replace(
+    Logger.defaultLogger,
+    Logger.make(({ annotations, logLevel, message }) => {
+      if (logLevel.label !== "ERROR") return
+      lines.push({ text: String(message), annotations: Object.fromEntries(HashMap.toEntries(annotations)) })
+    }),
+  )
+
+export const gapsOf = (topic: string) =>
+  Effect.map(Metric.value(Metric.tagged(Metrics.gapOffsets, "topic", topic)), ({ count }) => count)
+
+/** The offsets of the next batch; committed, if it is to be. */
+export const next = (options: KafkaClient.ConsumerOptions, isCommitted = true) =>
+  Effect.flatMap(KafkaClient.KafkaClient, (kafka) =>
+    kafka.consume(options).pipe(
+      Stream.mapEffect((batch) =>
+        Effect.as(
+          isCommitted ? workThrough(batch, () => Effect.void) : Effect.void,
+          Array.from(batch.records, ({ offset }) => Number(offset)),
+        ),
+      ),
+      Stream.runHead,
+      Effect.map(Option.getOrThrow),
+    ),
+  )
+
+/** Where a new member of the group begins in a topic of one partition, and whether it is told to be careful. */
+export const beginning = (options: KafkaClient.ConsumerOptions) =>
+  Effect.flatMap(KafkaClient.KafkaClient, (kafka) =>
+    kafka.consume(options).pipe(
+      Stream.map(({ first, records }) => ({ first, offset: Chunk.headNonEmpty(records).offset })),
+      Stream.runHead,
+      Effect.map(Option.getOrThrow),
+    ),
   )

@@ -140,7 +140,7 @@ export const make =
 
         yield* Effect.acquireRelease(
           cluster.request((now) => Group.add(group, member, now)),
-          () => Effect.ignore(Effect.zipRight(Effect.ignore(drained), leave)),
+          () => Effect.ensuring(drained, Effect.ignore(leave)),
         )
         yield* cluster
           .request((now) => step(membership, now))
