@@ -1,7 +1,7 @@
 /** What consuming is for every `KafkaClient`, in memory and over a broker. */
 import { assert, describe, it } from "@effect/vitest"
 import { Consumer, KafkaClient, type KafkaError, type KafkaRecord, type PartitionBatch } from "@effect-marketo/kafka"
-import { Chunk, Deferred, Duration, Effect, Fiber, type Layer, Option, type Scope, Stream } from "effect"
+import { Chunk, Deferred, Duration, Effect, Fiber, type Layer, Option, Schedule, type Scope, Stream } from "effect"
 import {
   beginning,
   errorsTo,
@@ -422,6 +422,42 @@ export const consumerContract = (layer: Layer.Layer<KafkaClient.KafkaClient, Kaf
         yield* Fiber.interruptAll(members)
         assert.strictEqual(ledger.size, 24_000)
         assert.strictEqual(ledger.repeated, 0)
+      }),
+    )
+
+    test(
+      "knows which partitions it never lost",
+      Effect.gen(function* () {
+        const topic = unique("kept")
+        yield* fill(topic, 4, 4)
+        const options = { topic, groupId: topic, ...quick }
+        const given: Array<PartitionBatch.PartitionBatch> = []
+        yield* member(options, (batch) => {
+          given.push(batch)
+          return workThrough(batch, () => Effect.void)
+        }).pipe(Effect.forkScoped)
+        yield* until(() => given.length === 4)
+        const producer = yield* Effect.flatMap(KafkaClient.KafkaClient, (kafka) => kafka.producer())
+        // whoever has a partition gets a record of it
+        yield* Effect.forEach([0, 1, 2, 3], (partition) =>
+          producer.send({ topic, partition }, [{ key: null, value: "x" }]),
+        ).pipe(Effect.repeat(Schedule.spaced("100 millis")), Effect.forkScoped)
+        const visited = new Set<number>()
+        const visiting = yield* Effect.fork(
+          member(options, (batch) => {
+            visited.add(batch.partition)
+            return workThrough(batch, () => Effect.void)
+          }),
+        )
+        yield* until(() => visited.size === 2)
+        yield* Fiber.interrupt(visiting)
+        const left = given.length
+        yield* until(() => new Set(given.slice(left).map(({ partition }) => partition)).size === 4)
+        const returned = given.slice(4).filter(({ first }) => first)
+        assert.sameMembers(
+          returned.map(({ partition }) => partition),
+          [...visited],
+        )
       }),
     )
 
