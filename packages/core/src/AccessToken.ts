@@ -22,7 +22,7 @@ import * as monotonic from "./internal/monotonic.js"
 import * as permits from "./internal/permits.js"
 import { encodeQuery } from "./internal/query.js"
 import { execute, httpClient, malformed } from "./internal/transport.js"
-import { type MarketoError, MarketoUnauthorized, MarketoUnavailable } from "./MarketoError.js"
+import { type CallError, MarketoUnauthorized, MarketoUnavailable } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { endpoints, type RequestPolicy } from "./RequestPolicy.js"
 
@@ -56,7 +56,7 @@ export interface Options {
  */
 export interface Service {
   /** A token that is good for a call that starts now. */
-  readonly get: Effect.Effect<Token, MarketoError>
+  readonly get: Effect.Effect<Token, CallError>
   /** The API refused this very token. Ignored when another one is in use by now, so that many refusals cause one refresh. */
   readonly invalidate: (token: Token) => Effect.Effect<void>
 }
@@ -97,7 +97,7 @@ interface State {
   readonly refused: Option.Option<Token>
   /** Renewals that have ended, and how the last one failed. */
   readonly renewals: number
-  readonly failure: Option.Option<MarketoError>
+  readonly failure: Option.Option<CallError>
 }
 
 /**
@@ -143,7 +143,7 @@ export const make = (options: Options): Effect.Effect<Service, never, HttpClient
       (attempt) => retry(ENDPOINT, options.policy, attempt),
     )
 
-    const renew = (refused: Option.Option<Token>): Effect.Effect<Token, MarketoError> =>
+    const renew = (refused: Option.Option<Token>): Effect.Effect<Token, CallError> =>
       Effect.gen(function* () {
         for (let waited = Duration.zero; ; ) {
           const { asked, lifetime, value } = yield* fetch

@@ -40,7 +40,13 @@ import * as permits from "./internal/permits.js"
 import * as readOptions from "./internal/readOptions.js"
 import { span } from "./internal/span.js"
 import * as MarketoClient from "./MarketoClient.js"
-import { CheckpointRefused, type MarketoError, MarketoRejected, MarketoUnavailable } from "./MarketoError.js"
+import {
+  type CallError,
+  CheckpointRefused,
+  type MarketoError,
+  MarketoRejected,
+  MarketoUnavailable,
+} from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import type { Page } from "./Page.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
@@ -96,9 +102,9 @@ export interface Service {
   /** Munchkin id or host; part of every subscription, so that two instances never share a position. */
   readonly instance: string
   /** Every activity type of the instance, custom ones included. One call; Marketo advises to keep it for a day. */
-  readonly types: Effect.Effect<ReadonlyArray<ActivityType>, MarketoError>
+  readonly types: Effect.Effect<ReadonlyArray<ActivityType>, CallError>
   /** A token for what happened at or after `since`. */
-  readonly pagingToken: (since: DateTime.Utc | string) => Effect.Effect<PagingToken, MarketoError>
+  readonly pagingToken: (since: DateTime.Utc | string) => Effect.Effect<PagingToken, CallError>
   /** Where a read would start: the known positions, and a token at `since` for each chain that they lack. */
   readonly positions: <A>(feed: Feed<A>, start: Start) => Effect.Effect<ReadonlyArray<Position>, MarketoError>
   /** Every page until Marketo says that there is no more for now; with `every` for ever. */

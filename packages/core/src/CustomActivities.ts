@@ -51,7 +51,13 @@ import { readBack } from "./internal/readBack.js"
 import { toText } from "./internal/scalar.js"
 import * as writeBatches from "./internal/writeBatches.js"
 import * as MarketoClient from "./MarketoClient.js"
-import { type MarketoError, MarketoInvalidRequest, type MarketoRejected, MarketoUnavailable } from "./MarketoError.js"
+import {
+  type CallError,
+  type MarketoError,
+  MarketoInvalidRequest,
+  type MarketoRejected,
+  MarketoUnavailable,
+} from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
 
@@ -223,7 +229,7 @@ export interface Service {
   readonly add: (
     batch: Chunk.NonEmptyChunk<CustomActivity>,
     options?: AddOptions,
-  ) => Effect.Effect<Chunk.NonEmptyChunk<Result>, MarketoError>
+  ) => Effect.Effect<Chunk.NonEmptyChunk<Result>, CallError>
   /**
    * Any number: cut into calls by count, bytes and age. Inputs of any shape, so that an offset rides along and comes back
    * with its outcome, in order. What Marketo refuses as a whole and for good ends the stream: nothing new is begun, and what
@@ -331,7 +337,7 @@ export const make = (options: {
       items: ReadonlyArray<Item<unknown>>,
       body: Uint8Array,
       hold?: MarketoClient.Hold,
-    ) => Effect.Effect<ReadonlyArray<Result>, MarketoError> = Effect.fnUntraced(function* (items, body, hold) {
+    ) => Effect.Effect<ReadonlyArray<Result>, CallError> = Effect.fnUntraced(function* (items, body, hold) {
       const { path } = endpoints[ENDPOINT]
       const call = { endpoint: ENDPOINT, policy: options.policies[ENDPOINT], hold }
       const answer = yield* client.post(path, body, call)

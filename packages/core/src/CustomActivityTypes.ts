@@ -44,7 +44,7 @@ import {
 } from "./CustomActivityType.js"
 import { toText } from "./internal/scalar.js"
 import * as MarketoClient from "./MarketoClient.js"
-import { type MarketoError, MarketoInvalidRequest, MarketoRejected, MarketoUnavailable } from "./MarketoError.js"
+import { type CallError, MarketoInvalidRequest, MarketoRejected, MarketoUnavailable } from "./MarketoError.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
 
 /**
@@ -66,24 +66,21 @@ export interface DescribeOptions {
  */
 export interface Service {
   /** Every custom type, without attributes. */
-  readonly list: Effect.Effect<ReadonlyArray<CustomActivityType>, MarketoError>
+  readonly list: Effect.Effect<ReadonlyArray<CustomActivityType>, CallError>
   /**
    * One type with its attributes. A type that does not exist, or has no approved version (no draft, when that was asked
    * for), is `MarketoRejected`. Which code Marketo sends is not documented; an answer without a type counts as 1013.
    */
-  readonly describe: (apiName: string, options?: DescribeOptions) => Effect.Effect<CustomActivityType, MarketoError>
+  readonly describe: (apiName: string, options?: DescribeOptions) => Effect.Effect<CustomActivityType, CallError>
   /** A draft. Most instances hold 10 custom types; one more is `MarketoRejected` with code 1027. */
-  readonly create: (type: CustomActivityTypeRequest) => Effect.Effect<CustomActivityType, MarketoError>
-  readonly update: (
-    apiName: string,
-    changes: CustomActivityTypeUpdate,
-  ) => Effect.Effect<CustomActivityType, MarketoError>
+  readonly create: (type: CustomActivityTypeRequest) => Effect.Effect<CustomActivityType, CallError>
+  readonly update: (apiName: string, changes: CustomActivityTypeUpdate) => Effect.Effect<CustomActivityType, CallError>
   /** The draft becomes the live type. Without a draft it is `MarketoRejected`, by Marketo's general rule with code 709. */
-  readonly approve: (apiName: string) => Effect.Effect<CustomActivityType, MarketoError>
+  readonly approve: (apiName: string) => Effect.Effect<CustomActivityType, CallError>
   /** The live type stays, its draft goes. */
-  readonly discardDraft: (apiName: string) => Effect.Effect<CustomActivityType, MarketoError>
+  readonly discardDraft: (apiName: string) => Effect.Effect<CustomActivityType, CallError>
   /** Remove the type from all triggers and filters first. None if Marketo's answer does not have the deleted type. */
-  readonly delete: (apiName: string) => Effect.Effect<Option.Option<CustomActivityType>, MarketoError>
+  readonly delete: (apiName: string) => Effect.Effect<Option.Option<CustomActivityType>, CallError>
   /**
    * Adds attributes to the draft. A type holds 20 secondary attributes, and one primary: demote the old one before
    * another is promoted. Given a name, what the call alone shows is checked; given a described type (its draft, if it has
@@ -92,17 +89,17 @@ export interface Service {
   readonly createAttributes: (
     type: string | CustomActivityType,
     attributes: ReadonlyArray<AttributeRequest>,
-  ) => Effect.Effect<CustomActivityType, MarketoError>
+  ) => Effect.Effect<CustomActivityType, CallError>
   /** Changes attributes in the draft. To change the primary one, demote the old one first; checked as in `createAttributes`. */
   readonly updateAttributes: (
     type: string | CustomActivityType,
     attributes: ReadonlyArray<AttributeUpdate>,
-  ) => Effect.Effect<CustomActivityType, MarketoError>
+  ) => Effect.Effect<CustomActivityType, CallError>
   /** Removes attributes, by their `apiName`, from the draft and with its approval from the type's filter. */
   readonly deleteAttributes: (
     apiName: string,
     attributes: ReadonlyArray<string>,
-  ) => Effect.Effect<CustomActivityType, MarketoError>
+  ) => Effect.Effect<CustomActivityType, CallError>
 }
 
 /**

@@ -23,7 +23,7 @@ import * as monotonic from "./internal/monotonic.js"
 import { encodeQuery } from "./internal/query.js"
 import { span } from "./internal/span.js"
 import * as transport from "./internal/transport.js"
-import { type MarketoError, MarketoInvalidRequest, MarketoUnavailable, MarketoUndecodable } from "./MarketoError.js"
+import { type CallError, MarketoInvalidRequest, MarketoUnavailable, MarketoUndecodable } from "./MarketoError.js"
 import * as Metrics from "./Metrics.js"
 import { endpoints, general, type RequestPolicy } from "./RequestPolicy.js"
 
@@ -96,12 +96,12 @@ export interface Service {
     path: string,
     query: Readonly<Record<string, string>>,
     options?: CallOptions,
-  ) => Effect.Effect<Answer, MarketoError>
+  ) => Effect.Effect<Answer, CallError>
   /**
    * Writes `body`, JSON as text or in UTF-8. Repeated only where `ErrorCode.table` says that the call was not executed; where it may have
    * been, the error's `execution` is `Unknown`, and it is the caller's to find out.
    */
-  readonly post: (path: string, body: string | Uint8Array, options?: CallOptions) => Effect.Effect<Answer, MarketoError>
+  readonly post: (path: string, body: string | Uint8Array, options?: CallOptions) => Effect.Effect<Answer, CallError>
 }
 
 /**
@@ -242,7 +242,7 @@ export const make = (options: {
       request: HttpClientRequest.HttpClientRequest,
       options: CallOptions,
       kind: "read" | "write",
-    ): Effect.Effect<Answer, MarketoError> => {
+    ): Effect.Effect<Answer, CallError> => {
       if (!/^\/(?!\/)[^?#]*$/.test(path)) {
         return new MarketoInvalidRequest({ field: "path", limit: 'must begin with one "/", without "?" and "#"' })
       }

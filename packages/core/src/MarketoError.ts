@@ -284,14 +284,23 @@ export class CheckpointRefused extends Schema.TaggedError<CheckpointRefused>("@e
 }
 
 /**
+ * What a call to Marketo can fail with.
+ *
  * @since 0.1.0
  * @category errors
  */
-export type MarketoError =
+export type CallError =
   | MarketoInvalidRequest
   | MarketoUnavailable
   | MarketoUnauthorized
   | MarketoLimited
   | MarketoRejected
   | MarketoUndecodable
-  | CheckpointRefused
+
+/**
+ * All errors of this module.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type MarketoError = CallError | CheckpointRefused

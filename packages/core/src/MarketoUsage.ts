@@ -24,7 +24,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as lenient from "./internal/lenient.js"
 import * as MarketoClient from "./MarketoClient.js"
-import type { MarketoError } from "./MarketoError.js"
+import type { CallError } from "./MarketoError.js"
 import { type EndpointName, endpoints, type RequestPolicy } from "./RequestPolicy.js"
 
 /**
@@ -74,7 +74,7 @@ export interface Service {
    * The calls so far today; none before the first one of a day. It needs no permission. The source is Adobe's page
    * "Usage".
    */
-  readonly today: Effect.Effect<Usage, MarketoError>
+  readonly today: Effect.Effect<Usage, CallError>
 }
 
 /**

@@ -1,15 +1,19 @@
 import type { HttpClient } from "@effect/platform"
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import {
+  type AccessToken,
   Activities,
   type Activity,
   ActivityRecord,
   ActivitySink,
   type CheckpointStore,
+  type CustomActivities,
+  type CustomActivityTypes,
   Feed,
   Marketo,
   type MarketoClient,
   type MarketoError,
+  type MarketoUsage,
   Page,
   Pipeline,
   type SinkError,
@@ -143,6 +147,21 @@ describe("inferred types", () => {
       Layer.Layer<ActivitySink.ActivitySink, never, Sql | CheckpointStore.CheckpointStore>
     >()
     expectTypeOf(SinkOfTransaction).toEqualTypeOf<Layer.Layer<ActivitySink.ActivitySink, never, Sql>>()
+  })
+
+  it("a checkpoint is refused only by what takes one: a call's error does not list it", () => {
+    type Of<F> = F extends (...args: never) => Effect.Effect<unknown, infer E, never> ? E : never
+    type CallError = MarketoError.CallError
+    expectTypeOf<Extract<CallError, MarketoError.CheckpointRefused>>().toEqualTypeOf<never>()
+    expectTypeOf<Of<MarketoClient.Service["get"]>>().toEqualTypeOf<CallError>()
+    expectTypeOf<Of<MarketoClient.Service["post"]>>().toEqualTypeOf<CallError>()
+    expectTypeOf<Effect.Effect.Error<AccessToken.Service["get"]>>().toEqualTypeOf<CallError>()
+    expectTypeOf<Effect.Effect.Error<MarketoUsage.Service["today"]>>().toEqualTypeOf<CallError>()
+    expectTypeOf<Effect.Effect.Error<Activities.Service["types"]>>().toEqualTypeOf<CallError>()
+    expectTypeOf<Of<Activities.Service["pagingToken"]>>().toEqualTypeOf<CallError>()
+    expectTypeOf<Effect.Effect.Error<CustomActivityTypes.Service["list"]>>().toEqualTypeOf<CallError>()
+    expectTypeOf<Of<CustomActivityTypes.Service["create"]>>().toEqualTypeOf<CallError>()
+    expectTypeOf<Of<CustomActivities.Service["add"]>>().toEqualTypeOf<CallError>()
   })
 
   it("a feed says what its activities are, extend what it added", () => {

@@ -2,7 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as ErrorCode from "../ErrorCode.js"
-import type { Execution, MarketoError } from "../MarketoError.js"
+import type { CallError, Execution } from "../MarketoError.js"
 import * as Metrics from "../Metrics.js"
 import * as RequestPolicy from "../RequestPolicy.js"
 import { count } from "./count.js"
@@ -15,7 +15,7 @@ export interface Failure {
   readonly cause: string
   /** Every caller pauses for that long, the repeat of this call too, in place of its backoff. */
   readonly pause?: Duration.Duration | undefined
-  readonly toError: (attempts: number) => MarketoError
+  readonly toError: (attempts: number) => CallError
 }
 
 /**
@@ -27,10 +27,10 @@ export const retry = <A, R>(
   policy: RequestPolicy.RequestPolicy,
   attempt: Effect.Effect<A, Failure, R>,
   kind: "read" | "write" = "read",
-): Effect.Effect<A, MarketoError, R> => {
+): Effect.Effect<A, CallError, R> => {
   const isRepeated = ({ action, execution }: Failure, number: number) =>
     number <= ErrorCode.repeats(action, policy.retries) && (kind === "read" || execution === "NotExecuted")
-  const go = (number: number): Effect.Effect<A, MarketoError, R> =>
+  const go = (number: number): Effect.Effect<A, CallError, R> =>
     Effect.catchAll(attempt, (failure) =>
       !isRepeated(failure, number)
         ? Effect.fail(failure.toError(number))

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import {
-  type MarketoError,
+  type CallError,
   MarketoLimited,
   MarketoRejected,
   MarketoUnauthorized,
@@ -8,7 +8,7 @@ import {
 } from "../MarketoError.js"
 import { across } from "./handover.js"
 
-const wordless = (error: MarketoError): MarketoError => {
+const wordless = (error: CallError): CallError => {
   switch (error._tag) {
     case "MarketoRejected":
       return new MarketoRejected({ ...error, messages: [] })
@@ -26,9 +26,9 @@ const wordless = (error: MarketoError): MarketoError => {
 /** A span that ends with the error, but without Marketo's own words: traces go to places where people's names must not. */
 export const span =
   (name: string, attributes: Readonly<Record<string, unknown>>) =>
-  <A, R>(self: Effect.Effect<A, MarketoError, R>): Effect.Effect<A, MarketoError, R> =>
+  <A, R>(self: Effect.Effect<A, CallError, R>): Effect.Effect<A, CallError, R> =>
     Effect.suspend(() => {
-      let failure: MarketoError | undefined
+      let failure: CallError | undefined
       return self.pipe(
         Effect.mapError((error) => {
           failure = error

@@ -105,7 +105,7 @@ export const skipping = (code: string, isSkipped: (activity: CustomActivity.Cust
         const others = Chunk.filter(batch, (activity) => !isSkipped(activity))
         const answer: Effect.Effect<
           ReadonlyArray<CustomActivities.Result>,
-          MarketoError.MarketoError
+          MarketoError.CallError
         > = Chunk.isNonEmpty(others)
           ? Effect.map(service.add(others, options), Chunk.toReadonlyArray)
           : Effect.as(options?.hold?.acquire ?? Effect.void, [])
