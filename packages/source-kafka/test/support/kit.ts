@@ -103,10 +103,9 @@ export const skipping = (code: string, isSkipped: (activity: CustomActivity.Cust
       add: (batch, options) => {
         const skipped: CustomActivities.Result = { _tag: "Skipped", codes: [{ code, message: "" }], requestId: "r" }
         const others = Chunk.filter(batch, (activity) => !isSkipped(activity))
-        const answer: Effect.Effect<
-          ReadonlyArray<CustomActivities.Result>,
-          MarketoError.CallError
-        > = Chunk.isNonEmpty(others)
+        const answer: Effect.Effect<ReadonlyArray<CustomActivities.Result>, MarketoError.CallError> = Chunk.isNonEmpty(
+          others,
+        )
           ? Effect.map(service.add(others, options), Chunk.toReadonlyArray)
           : Effect.as(options?.hold?.acquire ?? Effect.void, [])
         return Effect.map(answer, (results) => {
