@@ -10,6 +10,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import * as jsonText from "./internal/jsonText.js"
 import { CheckpointRefused } from "./MarketoError.js"
 import type { Subscription } from "./Subscription.js"
 
@@ -59,6 +60,9 @@ export class Checkpoint extends Schema.Class<Checkpoint>("@effect-marketo/core/C
  */
 export const toJson: (checkpoint: Checkpoint) => string = Schema.encodeSync(Schema.parseJson(Checkpoint))
 
+/** A checkpoint has three: itself, `positions`, and a position. */
+const MAX_LEVELS = 10
+
 const Version = Schema.parseJson(Schema.Struct({ v: Schema.Number }))
 const decodeVersion = Schema.decodeUnknownEither(Version)
 const decode = Schema.decodeUnknownEither(Schema.parseJson(Checkpoint))
@@ -74,6 +78,11 @@ const refuse = (reason: CheckpointRefused["reason"], advice: string) =>
  */
 export const fromJson = (json: string, subscription: Subscription): Effect.Effect<Checkpoint, CheckpointRefused> => {
   const who = `subscription "${subscription.name}" of ${subscription.instance}`
+  const unreadable = refuse(
+    "Unreadable",
+    `the checkpoint of ${who} is damaged or cut off. Restore it from a backup, or start under another name with the \`since\` you want`,
+  )
+  if (jsonText.isDeeper(json, MAX_LEVELS)) return unreadable
   const version = decodeVersion(json)
   if (Either.isRight(version) && version.right.v > 1) {
     return refuse(
@@ -82,12 +91,7 @@ export const fromJson = (json: string, subscription: Subscription): Effect.Effec
     )
   }
   const decoded = decode(json)
-  if (Either.isLeft(decoded)) {
-    return refuse(
-      "Unreadable",
-      `the checkpoint of ${who} is damaged or cut off. Restore it from a backup, or start under another name with the \`since\` you want`,
-    )
-  }
+  if (Either.isLeft(decoded)) return unreadable
   const checkpoint = decoded.right
   if (checkpoint.instance !== subscription.instance || checkpoint.subscription !== subscription.name) {
     return refuse(

@@ -1,6 +1,6 @@
 /** One record, key or partition holds up nobody but itself, whatever it waits for. */
 import { assert, describe, it } from "@effect/vitest"
-import { CustomActivities, MarketoError } from "@effect-marketo/core"
+import { CustomActivities, CustomActivity, MarketoError } from "@effect-marketo/core"
 import { KafkaClient, KafkaError, Partitioner } from "@effect-marketo/kafka"
 import { CustomActivitySource, DeadLetter } from "@effect-marketo/source-kafka"
 import { Chunk, Clock, DateTime, Deferred, Effect, Fiber, Layer, Option, Stream, TestClock } from "effect"
@@ -9,6 +9,7 @@ import {
   addCalls,
   booking,
   fill,
+  identity,
   marketo,
   now,
   quiet,
@@ -221,4 +222,51 @@ describe("a partition of the dead-letter topic that cannot be written", () => {
       assert.deepStrictEqual([added, deadLettered, (yield* letters(place.dead)).length], [2_400, 6, 6])
     }).pipe(Effect.provide(layer)),
   )
+})
+
+describe("work that waits on a partition ends when the partition is lost, and its next owner goes on:", () => {
+  const count = 24
+
+  /** The partitions are taken away from work that never ends by itself, and come back. */
+  const whileLost = (options: Partial<CustomActivitySource.Options>, isStuck: () => boolean) =>
+    Effect.gen(function* () {
+      const place = yield* topicOf(count, [])
+      const feed = yield* Feed.Feed
+      const fiber = yield* Effect.fork(take(count)(source(place, { concurrency: 1, ...options })))
+      yield* TestClock.adjust("20 seconds")
+      assert.isTrue(isStuck())
+      assert.strictEqual(feed.claimed(), 0)
+      yield* feed.rebalance
+      yield* TestClock.adjust("1 minutes")
+      const { added } = yield* Fiber.join(fiber)
+      assert.strictEqual(added, count)
+      assert.strictEqual(repeated(yield* stored), 0)
+    })
+
+  it.effect("a decoder", () => {
+    let decoded = 0
+    return whileLost(
+      {
+        decode: ({ value }) =>
+          decoded++ === 0
+            ? Effect.never
+            : Effect.orDie(CustomActivity.fromBytes(Option.getOrElse(value, () => new Uint8Array()))),
+      },
+      () => decoded > 0,
+    ).pipe(Effect.provide(layer))
+  })
+
+  it.effect("the look for what an earlier run has written", () => {
+    let looks = 0
+    const stuck = Layer.effect(
+      CustomActivities.CustomActivities,
+      Effect.map(CustomActivities.CustomActivities, (service) => ({
+        ...service,
+        readBack: (batch, options) => (looks++ === 0 ? Effect.never : service.readBack(batch, options)),
+      })),
+    )
+    return whileLost({ unknown: { identity, visibilityDelay: 0 } }, () => looks > 0).pipe(
+      Effect.provide(Layer.provideMerge(stuck, layer)),
+    )
+  })
 })
