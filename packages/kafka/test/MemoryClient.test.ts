@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Fiber, Stream, TestClock } from "effect"
+import { Chunk, Deferred, Effect, Fiber, Stream, TestClock, TestServices } from "effect"
 import { Consumer, KafkaClient, MemoryClient, type PartitionBatch } from "../src/index.js"
 import { consumerContract } from "./consumerContract.js"
-import { fill } from "./consumerKit.js"
+import { fill, until } from "./consumerKit.js"
 import { contract } from "./contract.js"
 
 describe("in memory", () => {
@@ -12,6 +12,9 @@ describe("in memory", () => {
 
 describe("a group under the test's clock", () => {
   const options = { topic: "orders", groupId: "invoices" }
+
+  /** What needs no time of the test's clock, but other fibers have to run. */
+  const soon = (condition: () => boolean) => TestServices.provideLive(until(condition))
 
   it.scoped("deals its partitions and delivers what is sent without any time going by", () =>
     Effect.gen(function* () {
@@ -26,10 +29,12 @@ describe("a group under the test's clock", () => {
         }).pipe(Effect.forkScoped)
       }
       yield* Deferred.await(all)
-      const committed = kafka.committedOffsets("invoices", "orders")
-      const offsets = yield* Effect.repeat(Effect.zipLeft(committed, Effect.yieldNow()), {
-        until: ({ size }) => size === 4,
-      })
+      const offsets = yield* kafka
+        .committedOffsets("invoices", "orders")
+        .pipe(
+          Effect.zipLeft(TestServices.provideLive(Effect.sleep("1 millis"))),
+          Effect.repeat({ until: ({ size }) => size === 4 }),
+        )
       assert.deepStrictEqual(offsets, yield* kafka.endOffsets("orders"))
     }).pipe(Effect.provide(MemoryClient.layer)),
   )
@@ -81,13 +86,13 @@ describe("a group under the test's clock", () => {
           Stream.runForEach((batch) => Effect.sync(() => given.push(batch))),
           Effect.forkScoped,
         )
-        const givenTo = (count: number) => Effect.repeat(Effect.yieldNow(), { until: () => given.length === count })
+        const givenTo = (count: number) => soon(() => given.length === count)
         yield* consuming
         yield* givenTo(1)
         const [late] = given as [PartitionBatch.PartitionBatch]
         assert.isTrue(late.claim(5))
         yield* consuming
-        yield* Effect.repeat(Effect.yieldNow(), { while: () => late.claim(5) })
+        yield* soon(() => !late.claim(5))
         yield* TestClock.adjust("59 seconds")
         assert.lengthOf(given, 1)
         yield* TestClock.adjust("5 seconds")
