@@ -109,6 +109,7 @@ export const next = (reader: Reader): Batch | undefined => {
 
 /** Whether a control batch says that a transaction was aborted: its key has a version and a type, and 0 is abort. */
 export const isAbort = (batch: Batch): boolean => {
+  if (batch.count === 0) return false // emptied by compaction
   const record = new Reader(batch.records)
   record.varint() // length
   record.skip(1)
