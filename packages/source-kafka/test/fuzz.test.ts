@@ -288,12 +288,22 @@ describe("no input throws, or takes more than 50 ms or 64 MiB", () => {
       yield* letters.write([[entry, outcome.cause]])
       const [written] = yield* Stream.runCollect(client.read("dead"))
       assert.isDefined(written)
-      const { attempts, codes, offset, partition, source, topic } = Option.getOrThrow(DeadLetter.fromRecord(written))
+      const { attempts, codes, isCut, offset, partition, source, topic } = Option.getOrThrow(
+        DeadLetter.fromRecord(written),
+      )
       assert.deepStrictEqual(
         [topic, partition, offset, source, codes],
         ["in", 3, record.offset, "group", ["undecodable"]],
       )
       assert.isTrue(attempts >= 1 && attempts <= 1_000)
+      if (isCut) return
+      const kept = Object.keys(record.headers).filter(
+        (name) => !DeadLetter.isReserved(name) && record.headers[name]?.[0],
+      )
+      assert.deepStrictEqual(
+        kept.filter((name) => !(name in written.headers)),
+        [],
+      )
     }).pipe(Effect.scoped, Effect.provide(Layer.mergeAll(MemoryClient.layer, quiet)), (run) => Effect.runPromise(run)),
   )
 
