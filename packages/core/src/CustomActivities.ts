@@ -82,8 +82,8 @@ export interface Added {
 export interface Skipped {
   readonly _tag: "Skipped"
   readonly codes: ReadonlyArray<{ readonly code: string; readonly message: string }>
-  /** Marketo's id of the call, for its support. Empty when the answer had none. */
-  readonly requestId: string
+  /** Marketo's id of the call, for its support. */
+  readonly requestId: Option.Option<string>
 }
 
 /**
@@ -290,7 +290,7 @@ const codesOf = (errors: unknown, reasons: unknown): Skipped["codes"] =>
     })
 
 /** None where the element says neither that the record was added nor that it was skipped. */
-const toResult = (result: unknown, requestId: string): Result | undefined => {
+const toResult = (result: unknown, requestId: Skipped["requestId"]): Result | undefined => {
   const { errors, id, marketoGUID, reasons, status } = Object(result) as Readonly<Record<string, unknown>>
   const guid = marketoGUID ?? id
   if (status === "skipped") return { _tag: "Skipped", codes: codesOf(errors, reasons), requestId }
@@ -341,8 +341,7 @@ export const make = (options: {
       const { path } = endpoints[ENDPOINT]
       const call = { endpoint: ENDPOINT, policy: options.policies[ENDPOINT], hold }
       const answer = yield* client.post(path, body, call)
-      const { json } = answer
-      const requestId = Option.getOrElse(answer.requestId, () => "")
+      const { json, requestId } = answer
       const results = Array.isArray(json.result)
         ? json.result.map((one) => toResult(one, requestId)).filter((result) => result !== undefined)
         : []
@@ -350,7 +349,7 @@ export const make = (options: {
         const { code, execution } = ErrorCode.get("Client", "Result") ?? { code: "Result", execution: "Unknown" }
         return yield* new MarketoUnavailable({
           endpoint: ENDPOINT,
-          requestId,
+          requestId: Option.getOrUndefined(requestId),
           attempts: 1,
           reason: "Malformed",
           execution,

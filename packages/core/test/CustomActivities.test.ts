@@ -10,6 +10,7 @@ import {
   Exit,
   FastCheck,
   Fiber,
+  Option,
   Queue,
   Ref,
   Schema,
@@ -441,9 +442,9 @@ describe("add", () => {
             { code: "1004", message: "Lead not found" },
             { code: "1006", message: "" },
           ],
-          requestId: "1#2",
+          requestId: Option.some("1#2"),
         },
-        { _tag: "Skipped", codes: [{ code: "1003", message: "x" }], requestId: "1#2" },
+        { _tag: "Skipped", codes: [{ code: "1003", message: "x" }], requestId: Option.some("1#2") },
         { _tag: "Added", marketoGUID: "51", confirmedBy: "answer" },
       ])
       const [sent] = yield* calls

@@ -489,7 +489,11 @@ describe("what Marketo skips", () => {
   /** Of so many calls the first record is skipped. */
   const skipping = (code: string, times: number) => {
     let calls = 0
-    const skipped: CustomActivities.Result = { _tag: "Skipped", codes: [{ code, message: "" }], requestId: "r" }
+    const skipped: CustomActivities.Result = {
+      _tag: "Skipped",
+      codes: [{ code, message: "" }],
+      requestId: Option.some("r"),
+    }
     return Layer.flatMap(layer(), (context) =>
       Layer.provideMerge(
         Layer.effect(

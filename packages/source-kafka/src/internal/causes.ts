@@ -4,6 +4,7 @@
 import type * as CustomActivities from "@effect-marketo/core/CustomActivities"
 import * as ErrorCode from "@effect-marketo/core/ErrorCode"
 import type * as MarketoError from "@effect-marketo/core/MarketoError"
+import * as Option from "effect/Option"
 import { SourceError } from "../SourceError.js"
 import type { Cause, Entry } from "./batch.js"
 
@@ -37,7 +38,7 @@ export const ofSkipped = ({ codes, requestId }: CustomActivities.Skipped): Cause
     .map(({ code }) => `[${code}] ${ErrorCode.get("Response", code)?.meaning ?? "not in Marketo's list of codes"}`)
     .join("; "),
   code: codes.map(({ code }) => code).join(","),
-  requestId: requestId === "" ? undefined : requestId,
+  requestId: Option.getOrUndefined(requestId),
   mayBeStored: false,
 })
 

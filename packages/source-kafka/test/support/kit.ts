@@ -101,7 +101,11 @@ export const skipping = (code: string, isSkipped: (activity: CustomActivity.Cust
     Effect.map(CustomActivities.CustomActivities, (service) => ({
       ...service,
       add: (batch, options) => {
-        const skipped: CustomActivities.Result = { _tag: "Skipped", codes: [{ code, message: "" }], requestId: "r" }
+        const skipped: CustomActivities.Result = {
+          _tag: "Skipped",
+          codes: [{ code, message: "" }],
+          requestId: Option.some("r"),
+        }
         const others = Chunk.filter(batch, (activity) => !isSkipped(activity))
         const answer: Effect.Effect<ReadonlyArray<CustomActivities.Result>, MarketoError.CallError> = Chunk.isNonEmpty(
           others,
