@@ -195,7 +195,7 @@ export const make = (options: {
         const query = { ...chain.parameters, ...batchSize, nextPageToken }
         const answer = yield* call(endpoint, query, page.isPage)
         if (page.moreResultOf(answer) && page.tokenOf(answer) === nextPageToken) {
-          const requestId = Option.getOrUndefined(answer.requestId)
+          const { requestId } = answer
           const reason = "Stalled"
           return yield* new MarketoUnavailable({ endpoint, requestId, attempts: 1, reason, execution: "Unknown" })
         }
@@ -298,7 +298,7 @@ const refusal = (error: MarketoRejected, position: Position, parameters: chains.
     const other = position.answered
       ? `. If the list is as it should be, the paging token is refused: start under another name with \`since\` ${DateTime.formatIso(position.through)} or earlier`
       : ""
-    return new MarketoRejected({ ...error, advice: `${LIST_REFUSED}${other}` })
+    return new MarketoRejected({ ...error, advice: Option.some(`${LIST_REFUSED}${other}`) })
   }
   return position.answered && error.codes.some((code) => tokenRefusals.has(code))
     ? new CheckpointRefused({

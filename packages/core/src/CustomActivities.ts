@@ -349,11 +349,11 @@ export const make = (options: {
         const { code, execution } = ErrorCode.get("Client", "Result") ?? { code: "Result", execution: "Unknown" }
         return yield* new MarketoUnavailable({
           endpoint: ENDPOINT,
-          requestId: Option.getOrUndefined(requestId),
+          requestId,
           attempts: 1,
           reason: "Malformed",
           execution,
-          code,
+          code: Option.some(code),
         })
       }
       const added = results.filter((result) => result._tag === "Added").length

@@ -197,7 +197,7 @@ const refused = (
 ) =>
   new MarketoRejected({
     endpoint,
-    requestId: Option.getOrUndefined(requestId),
+    requestId,
     attempts: 1,
     codes,
     execution: "NotExecuted",
@@ -217,7 +217,7 @@ export const make = (options: {
     const malformed = (endpoint: EndpointName, requestId: MarketoClient.Answer["requestId"]) =>
       new MarketoUnavailable({
         endpoint,
-        requestId: Option.getOrUndefined(requestId),
+        requestId,
         attempts: 1,
         reason: "Malformed",
         execution: "Unknown",

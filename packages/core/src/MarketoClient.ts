@@ -148,7 +148,7 @@ const undecodable = (endpoint: string, requestId: Answer["requestId"], unreadabl
   toError: (attempts) =>
     new MarketoUndecodable({
       endpoint,
-      requestId: Option.getOrUndefined(requestId),
+      requestId,
       attempts,
       index: Option.fromNullable([...unreadable.keys()][0]),
       paths: [...new Set(unreadable.values())],

@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -27,11 +28,16 @@ export const Execution = Schema.Literal("NotExecuted", "Unknown")
  */
 export type Execution = typeof Execution.Type
 
+/** `None` unless the constructor is given one. */
+const optionalText = Schema.optionalWith(Schema.String, { as: "Option" }).pipe(
+  Schema.withConstructorDefault(() => Option.none()),
+)
+
 const common = {
   /** The endpoint's name in `RequestPolicy.endpoints`, or the path of an endpoint that is not modelled. */
   endpoint: Schema.String,
   /** Marketo's id of the call, for its support. Missing when no envelope arrived. */
-  requestId: Schema.optional(Schema.String),
+  requestId: optionalText,
   /** Calls made before giving up. */
   attempts: Schema.Number,
 }
@@ -53,7 +59,7 @@ const said = (messages: ReadonlyArray<string>) =>
 
 const after = (attempts: number) => (attempts === 1 ? "after 1 attempt" : `after ${attempts} attempts`)
 
-const request = (requestId: string | undefined) => (requestId === undefined ? "" : ` (request ${requestId})`)
+const request = Option.match({ onNone: () => "", onSome: (requestId: string) => ` (request ${requestId})` })
 
 /**
  * An argument or a configuration is outside Marketo's limits; nothing was sent.
@@ -117,15 +123,15 @@ export class MarketoUnavailable extends Schema.TaggedError<MarketoUnavailable>(
   ),
   execution: Execution,
   /** The HTTP status or the connection's error code, e.g. `"502"` or `"ECONNREFUSED"`. */
-  code: Schema.optional(Schema.String),
+  code: optionalText,
   /** The host that a redirect names. */
-  redirectedTo: Schema.optional(Schema.String),
+  redirectedTo: optionalText,
   /** The coding that is not known. */
-  contentEncoding: Schema.optional(Schema.String),
+  contentEncoding: optionalText,
   ...answered,
 }) {
   override get message(): string {
-    const details = [this.code, this.redirectedTo, this.contentEncoding].filter((detail) => detail !== undefined)
+    const details = Arr.getSomes([this.code, this.redirectedTo, this.contentEncoding])
     const code = details.length === 0 ? "" : ` [${details.join(", ")}]`
     return `${this.endpoint}: ${unavailable[this.reason]}${code}, ${after(this.attempts)}${request(this.requestId)}${said(this.messages)}`
   }
@@ -211,13 +217,13 @@ export class MarketoRejected extends Schema.TaggedError<MarketoRejected>("@effec
     execution: Execution,
     isRetryable: Schema.Boolean,
     /** What to look at first, where more is known than the code says. */
-    advice: Schema.optional(Schema.String),
+    advice: optionalText,
   },
 ) {
   override get message(): string {
     const meaning = (code: string) => (ErrorCode.get("Response", code) ?? ErrorCode.get("HTTP", code))?.meaning
     const reasons = this.codes.map((code) => `[${code}] ${meaning(code) ?? "not in Marketo's list of codes"}`)
-    const advice = this.advice === undefined ? "" : `${this.advice}. `
+    const advice = Option.match(this.advice, { onNone: () => "", onSome: (text) => `${text}. ` })
     return `${this.endpoint}: ${advice}Marketo refused the call: ${reasons.join("; ")}, ${after(this.attempts)}${request(this.requestId)}${said(this.messages)}`
   }
 }

@@ -325,7 +325,7 @@ describe("failures", () => {
       const error = failure((yield* run([skipped], (types) => types.create(rental))).result)
       if (error._tag !== "MarketoRejected") return assert.fail(error.message)
       assert.deepStrictEqual(
-        [error.codes, error.execution, error.isRetryable, error.requestId, error.endpoint],
+        [error.codes, error.execution, error.isRetryable, Option.getOrNull(error.requestId), error.endpoint],
         [["1027", "1017"], "NotExecuted", false, "1#2", "createCustomActivityType"],
       )
       assert.include(error.message, "maximum number of custom activity types")

@@ -72,7 +72,8 @@ describe("each row of the table of codes", () => {
           assert.strictEqual(failure.execution, row.execution)
           assert.strictEqual(failure.attempts, calls)
         }
-        if (row.level === "Response" && "requestId" in failure) assert.strictEqual(failure.requestId, "7a#19")
+        if (row.level === "Response" && "requestId" in failure)
+          assert.deepStrictEqual(failure.requestId, Option.some("7a#19"))
         if (row.level === "Response") {
           assert.include(failure.message, "jane@example.com", "Marketo's own words")
           const replies = [error(row.code)]
@@ -309,7 +310,7 @@ describe("a request that fails", () => {
         assert.deepStrictEqual(
           result._tag === "Left" &&
             result.left._tag === "MarketoUnavailable" && [result.left.code, result.left.execution],
-          ["ECONNREFUSED", execution],
+          [Option.some("ECONNREFUSED"), execution],
         )
       }),
     )

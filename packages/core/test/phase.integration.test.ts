@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 import { FetchHttpClient, type HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { AccessToken, ApiLimits, MarketoClient, type MarketoError, RequestPolicy } from "@effect-marketo/core"
-import { Duration, Effect, FastCheck, Layer, Redacted, type Scope } from "effect"
+import { Duration, Effect, FastCheck, Layer, Option, Redacted, type Scope } from "effect"
 import * as NodeHttp from "../src/NodeHttp.js"
 import { certificate, overTls, tcp, trusted } from "./support/servers.js"
 
@@ -36,7 +36,7 @@ const write = (baseUrl: string, limit = timeout) =>
 const failure = (baseUrl: string, limit?: Duration.Duration) =>
   Effect.flatMap(Effect.flip(write(baseUrl, limit)), (error: MarketoError.MarketoError) =>
     error._tag === "MarketoUnavailable"
-      ? Effect.succeed({ reason: error.reason, code: error.code, execution: error.execution })
+      ? Effect.succeed({ reason: error.reason, code: Option.getOrUndefined(error.code), execution: error.execution })
       : Effect.dieMessage(error._tag),
   )
 

@@ -84,7 +84,7 @@ export const failureOf = (
   const execution = isKnown ? "NotExecuted" : "Unknown"
   const common = {
     endpoint,
-    requestId: Option.getOrUndefined(requestIdOf(json)),
+    requestId: requestIdOf(json),
     messages: messagesOf(json.errors, wording),
   }
   // a tag of metrics, so one of a bounded set
@@ -116,7 +116,7 @@ export const failureOf = (
   }
   if (action === "Reauthenticate") {
     const toError = (attempts: number) =>
-      new MarketoUnavailable({ ...common, attempts, reason: "TokenRefused", execution, code })
+      new MarketoUnavailable({ ...common, attempts, reason: "TokenRefused", execution, code: Option.some(code) })
     return { ...decided, toError }
   }
   const isRetryable = action !== "Fail"

@@ -98,7 +98,7 @@ export const decode = (
       const problem = answer.unreadable.get(index)
       const paths = problem === undefined ? pathsOf(element) : [problem]
       if (undecodable === "fail") {
-        const requestId = Option.getOrUndefined(answer.requestId)
+        const { requestId } = answer
         return Effect.fail(
           new MarketoUndecodable({ endpoint: kind.endpoint, requestId, attempts: 1, index: Option.some(index), paths }),
         )

@@ -48,14 +48,27 @@ const unavailable = (
   endpoint: string,
   reason: MarketoUnavailable["reason"],
   row: Pick<ErrorCode.Row, "action" | "execution"> | undefined,
-  details: Pick<MarketoUnavailable, "code" | "redirectedTo" | "contentEncoding"> = {},
+  details: {
+    readonly code?: string | undefined
+    readonly redirectedTo?: string | undefined
+    readonly contentEncoding?: string | undefined
+  } = {},
 ): Failure => {
   const { action, execution } = row ?? { action: "Fail", execution: "Unknown" }
   return {
     action,
     execution,
     cause: details.code ?? reason,
-    toError: (attempts) => new MarketoUnavailable({ endpoint, attempts, reason, execution, ...details }),
+    toError: (attempts) =>
+      new MarketoUnavailable({
+        endpoint,
+        attempts,
+        reason,
+        execution,
+        code: Option.fromNullable(details.code),
+        redirectedTo: Option.fromNullable(details.redirectedTo),
+        contentEncoding: Option.fromNullable(details.contentEncoding),
+      }),
   }
 }
 

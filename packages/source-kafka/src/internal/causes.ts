@@ -19,7 +19,8 @@ export const isTimeout = (error: MarketoError.MarketoError): boolean =>
 const codeOf = (error: MarketoError.MarketoError): string => {
   if ("codes" in error) return error.codes.join(",")
   if (error._tag === "MarketoInvalidRequest") return "undecodable"
-  return ("code" in error ? error.code : undefined) ?? ("reason" in error ? error.reason : error._tag)
+  const reason = "reason" in error ? error.reason : error._tag
+  return "code" in error ? Option.getOrElse(error.code, () => reason) : reason
 }
 
 export const ofError = (error: MarketoError.MarketoError, mayBeStored: boolean): Cause => ({
@@ -27,7 +28,7 @@ export const ofError = (error: MarketoError.MarketoError, mayBeStored: boolean):
   exception: error._tag,
   message: error.message,
   code: codeOf(error),
-  requestId: "requestId" in error ? error.requestId : undefined,
+  requestId: "requestId" in error ? Option.getOrUndefined(error.requestId) : undefined,
   mayBeStored,
 })
 
