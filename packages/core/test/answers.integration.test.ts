@@ -178,6 +178,23 @@ for (const [transport, http] of transports) {
   })
 }
 
+describe("a redirect that the program's client follows", () => {
+  const following = Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(HttpClient.HttpClient, HttpClient.followRedirects(3)),
+  ).pipe(Layer.provide(NodeHttp.layer))
+
+  it.scopedLive("is an error all the same, and a write may have been executed there", () =>
+    Effect.gen(function* () {
+      const target = yield* serving((_, response) => response.end(ok))
+      const url = yield* serving((_, response) => response.writeHead(307, { location: `${target}/x` }).end())
+      const error = unavailable(yield* Effect.flip(write(url)))
+      assert.deepStrictEqual([error.reason, error.execution, error.attempts], ["Redirected", "Unknown", 1])
+      assert.deepStrictEqual(error.redirectedTo, Option.some(new URL(target).host))
+    }).pipe(Effect.provide([following, quiet])),
+  )
+})
+
 describe("Content-Encoding", () => {
   const text = Buffer.from(ok)
   for (const [coding, body] of [
