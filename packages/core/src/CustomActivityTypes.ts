@@ -278,7 +278,7 @@ export const make = (options: {
     const draft = { draft: true }
     const live = { draft: false }
 
-    /** A write that names a type and says nothing more. */
+    /** A write whose only input is the name of a type. */
     const change = (endpoint: EndpointName) => (apiName: string) =>
       Effect.flatMap(checkApiName(apiName), (name) => post(endpoint, name, "", live))
 

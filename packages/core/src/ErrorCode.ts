@@ -255,7 +255,7 @@ export const unsent: ReadonlyArray<{
 const byCode = new Map(table.map((row) => [`${row.level} ${row.code}`, row]))
 
 /**
- * The row of a code; of an HTTP status that has no row of its own, that of its class.
+ * The row of a code. An HTTP status without a row of its own has the row of its class, such as `5xx`.
  *
  * @since 0.1.0
  * @category accessors

@@ -73,7 +73,7 @@ export interface CallOptions {
   readonly endpoint?: string | undefined
   /** Default: `RequestPolicy.general`. */
   readonly policy?: RequestPolicy | undefined
-  /** An answer of which this is false is treated like a cut one: repeated, then `MarketoUnavailable`. */
+  /** If this is false for an answer, the answer counts as cut: the call is retried, then fails as `MarketoUnavailable`. */
   readonly isComplete?: ((json: Answer["json"]) => boolean) | undefined
   /**
    * What happens if an element of `result` is not valid JSON in UTF-8 and the rest of the body is: `"fail"` ends the call as

@@ -4,7 +4,7 @@
  * downloads that are to be streamed, take another client.
  *
  * It tells the services of this package how far each request came: what failed before it was handed to a connected socket was
- * not sent, and may be sent again. Of another client that is known only for some errors (`ErrorCode.unsent`).
+ * not sent, and may be sent again. For other clients only some errors tell that (`ErrorCode.unsent`).
  *
  * Redirects are not followed. Certificates are checked against Node's list of authorities; `NODE_EXTRA_CA_CERTS` adds those of
  * a company's own.
@@ -49,7 +49,7 @@ export interface Options {
   readonly proxy?: "environment" | "none" | undefined
 }
 
-/** Of a page, so that it is unzipped in one piece. */
+/** Larger than a page, so that gunzip returns it in one chunk. */
 const CHUNK_BYTES = 256 * 1024
 
 /** An answer whose body is in memory. Its bytes are what is asked for; other views go by the platform's own. */
@@ -207,7 +207,10 @@ type Decoder = (
   done: (error: NodeJS.ErrnoException | null, plain: Buffer) => void,
 ) => void
 
-/** Some servers leave out the two bytes of zlib's header, of which the first names the method, 8, and both are a multiple of 31. */
+/**
+ * Some servers send deflate without the two bytes of zlib's header. In that header the first byte names method 8, and both
+ * bytes as one number are a multiple of 31.
+ */
 const inflateEither: Decoder = (bytes, options, done) => {
   const [first = 0, second = 0] = bytes
   const hasHeader = first % 16 === 8 && (first * 256 + second) % 31 === 0
@@ -252,7 +255,7 @@ const decoded = (
   )
 }
 
-/** For a request of a program that says nothing of limits. */
+/** For a request that does not come from this package: its phase is not read, and the default limit applies. */
 const newTransmission = (): TransmissionService => ({ maxResponseBytes: MAX_RESPONSE_BYTES, phase: "Unreported" })
 
 const clientOf = (dispatcher: Dispatcher): HttpClient.HttpClient =>

@@ -48,7 +48,7 @@ const http = (onConnection: (socket: Socket) => void) =>
 const https = (port: Effect.Effect<number, never, Scope.Scope>) =>
   Effect.map(port, (number) => `https://localhost:${number}`)
 
-/** Nobody listens there any more. */
+/** A port without a listener. */
 const closedPort = Effect.scoped(tcp(() => {}))
 
 const reset = (socket: Socket) => socket.resetAndDestroy()
